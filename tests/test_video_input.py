@@ -1,0 +1,159 @@
+"What the library does with every kind of file a user may give it."
+import json, os, time, warnings
+
+import numpy as np
+import pytest
+
+import videos
+from threedad import video
+from threedad.core import FileError, UsageError, VideoError
+from threedad.video import FaceTracker, Track, crop, crop_matrices, isolated, probe, read_frames, track, write_video
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory): return tmp_path_factory.mktemp('videos')
+
+@pytest.fixture(scope='module')
+def tracks(folder): # one track a kind, made when first asked for
+    made = {}
+    def get(kind):
+        if kind not in made: made[kind] = track(videos.make(kind, folder), progress=False)
+        return made[kind]
+    return get
+
+@pytest.mark.parametrize('kind', videos.BROKEN)
+def test_broken_files_are_one_line_errors(kind, tmp_path, capfd):
+    path = videos.make(kind, tmp_path)
+    for use in (probe, lambda p: list(read_frames(p)), lambda p: track(p, progress=False)):
+        with pytest.raises(VideoError) as e: use(path)
+        assert str(e.value).startswith(f'{path}: ') and '\n' not in str(e.value)
+    assert capfd.readouterr().err == ''
+
+@pytest.mark.parametrize('kind, word', dict(missing='no such file', folder='folder', empty='empty', text='not a video', playlist='not a video',
+    no_index='cut off', audio='no video stream').items())
+def test_errors_name_the_cause(kind, word, tmp_path):
+    with pytest.raises(VideoError, match=word): probe(videos.make(kind, tmp_path))
+
+@pytest.mark.parametrize('kind', videos.ODD)
+def test_odd_videos_track_in_every_frame(kind, tracks):
+    t = tracks(kind)
+    assert len(t) == (1 if kind == 'one_frame' else 12) and t.faces_found == len(t) and t.error == ''
+    assert t.points.shape == (len(t), 478, 3) and t.points.dtype == np.float32 and t.box.shape == (len(t), 4)
+    assert (t.frame == np.arange(len(t))).all() and (np.diff(t.time) > 0).all() and t.time[0] == 0
+    assert (t.score > .5).all() and t.faces == (2 if kind == 'two_faces' else 1)
+
+@pytest.mark.parametrize('kind', ['hevc', 'vp9', 'grey', 'ten_bit', 'odd_size', 'rotated', 'vfr'])
+def test_coding_hardly_moves_the_points(kind, tracks):
+    a, b = tracks('sample').points[..., :2], tracks(kind).points[..., :2]
+    eyes = np.linalg.norm(a[:, video.LEFT_EYE] - a[:, video.RIGHT_EYE], axis=-1).mean()
+    assert np.linalg.norm(a - b, axis=-1).mean() < .03*eyes
+
+@pytest.mark.parametrize('kind', [k for k in videos.ODD if k != 'gif'])
+def test_probe_agrees_with_decoding(kind, tmp_path):
+    path = videos.make(kind, tmp_path)
+    info, frames = probe(path), list(read_frames(path))
+    assert frames[0].image.shape == (info.height, info.width, 3) and info.frames == len(frames)
+    assert info.duration > 0 and info.fps > 0
+    codec = dict(hevc='hevc', vp9='vp9', grey='ffv1', odd_size='ffv1', ten_bit='ffv1').get(kind, 'h264')
+    assert info.codec == codec and info.rotation == (270 if kind == 'rotated' else 0)
+
+def test_variable_frame_rate_keeps_its_times(tracks): np.testing.assert_allclose(tracks('vfr').time, videos.VFR, atol=1e-3)
+
+def test_no_face_is_a_track_without_faces(tracks):
+    t = tracks('no_face')
+    assert len(t) == 40 and t.faces_found == 0 and t.faces == 0 and not t.found.any()
+    assert np.isnan(t.points).all() and np.isnan(t.box).all() and (t.score == 0).all()
+    assert 'face in 0' in repr(t)
+
+@pytest.mark.parametrize('kind, word', [('truncated', 'truncated after frame'), ('damaged', '')])
+def test_half_files_give_what_they_hold_and_say_so(kind, word, folder, tracks):
+    t = tracks(kind)
+    assert 0 < len(t) <= 12 and t.faces_found > 0
+    assert word in t.error and t.error and '\n' not in t.error and t.error in repr(t)
+    with pytest.warns(UserWarning, match='frames? '): assert len(list(read_frames(videos.make(kind, folder)))) == len(t)
+
+def test_reading_a_part_does_not_warn(tmp_path):
+    path = videos.make('sample', tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert [f.index for f in read_frames(path, 2, 11, 3)] == [2, 5, 8]
+        assert [f.index for f in read_frames(path, step=5)] == [0, 5, 10]
+        assert len(list(read_frames(path, stop=0))) == 0 and len(track(path, stop=3, progress=False)) == 3
+    whole = list(read_frames(path))
+    assert (next(read_frames(path, start=7)).image == whole[7].image).all()
+
+def test_main_face_is_the_larger_of_two(tmp_path):
+    small = np.full_like(videos.face_frames()[0], 90)
+    h, w = (s//2 for s in small.shape[:2])
+    def both(f):
+        s = small.copy()
+        s[:h, :w] = f[::2, ::2]
+        return np.concatenate([s, f], 1)
+    t = track(write_video(tmp_path/'two.mp4', map(both, videos.face_frames()), 25), progress=False)
+    assert t.faces == 2 and (t.box[:, 0] > 2*w).all()
+
+def test_a_cut_loses_no_frame(tmp_path):
+    frames, grey = videos.face_frames(), np.full_like(videos.face_frames()[0], 90)
+    film = [np.concatenate([f, grey], 1) for f in frames[:6]] + [np.concatenate([grey, f], 1) for f in frames[6:]]
+    t = track(write_video(tmp_path/'cut.mp4', film, 25), progress=False)
+    assert t.faces_found == 12 and (t.box[6:, 0] > t.width/2).all()
+
+def test_a_track_survives_saving(tracks, tmp_path):
+    t = tracks('sample')
+    again = Track.load(t.save(tmp_path/'t.npz'))
+    for k, v in vars(t).items(): np.testing.assert_array_equal(getattr(again, k), v)
+    for name, content in (('text.npz', b'no track'), ('none.npz', None)):
+        if content: (tmp_path/name).write_bytes(content)
+        with pytest.raises(FileError): Track.load(tmp_path/name)
+
+def test_tracking_is_repeatable(tracks, folder):
+    np.testing.assert_array_equal(tracks('sample').points, track(videos.make('sample', folder), progress=False).points)
+
+def test_writing(tmp_path):
+    frames = videos.face_frames()
+    a, b = (write_video(tmp_path/n, frames, 30000/1001, metadata=dict(title='A', seed=3)) for n in ('a.mp4', 'b.mp4'))
+    assert a.read_bytes() == b.read_bytes() and probe(a).fps == pytest.approx(30000/1001)
+    import av
+    with av.open(str(a)) as c: assert c.metadata['title'] == 'A' and c.metadata['seed'] == '3'
+    assert next(read_frames(write_video(tmp_path/'odd.mkv', [f[:-1, :-1] for f in frames], 25))).image.shape == frames[0].shape
+    assert len(list(read_frames(write_video(tmp_path/'again.mp4', read_frames(a), 25)))) == len(frames)
+
+def test_failed_writing_leaves_nothing(tmp_path):
+    def fails():
+        yield videos.face_frames()[0]
+        raise RuntimeError('out of paint')
+    with pytest.raises(RuntimeError): write_video(tmp_path/'x.mp4', fails(), 25)
+    with pytest.raises(VideoError): write_video(tmp_path/'x.mp4', [], 25)
+    with pytest.raises(VideoError): write_video(tmp_path/'x.mp4', [np.zeros((64, 64, 3), np.uint8), np.zeros((32, 64, 3), np.uint8)], 25)
+    assert list(tmp_path.iterdir()) == []
+
+def test_limits_hold(tmp_path, monkeypatch):
+    path = videos.make('sample', tmp_path)
+    monkeypatch.setattr(video, 'MAX_FRAMES', 5)
+    with pytest.raises(VideoError, match='over 5 frames'): list(read_frames(path))
+    assert len(list(read_frames(path, stop=5))) == 5
+    monkeypatch.setattr(video, 'MAX_PIXELS', 1000)
+    with pytest.raises(VideoError, match='over the limit'): probe(path)
+
+def test_crops(tracks, tmp_path):
+    t, image = tracks('sample'), videos.face_frames()[0]
+    m = crop_matrices(t.points)
+    assert m.shape == (len(t), 2, 3) and np.allclose(m[0], crop_matrices(t.points[0]))
+    assert crop(image, m[0]).shape == (224, 224, 3) and crop(image, m[0], 224).dtype == np.uint8
+    with pytest.raises(UsageError): crop(image, crop_matrices(np.full((478, 3), np.nan)))
+    centre = crop(image, [[1, 0, 0], [0, 1, 0]], image.shape[0])
+    assert (centre == image[:, :image.shape[0]]).all()
+
+def test_isolated_agrees_and_contains(tracks, folder):
+    path = videos.make('sample', folder)
+    np.testing.assert_array_equal(isolated(track, path, progress=False).points, tracks('sample').points)
+    assert isolated(probe, path) == vars(probe(path))
+    with pytest.raises(VideoError, match='no such file'): isolated(track, folder/'nothing.mp4')
+    with pytest.raises(VideoError, match='SIGABRT|exit'): isolated(os.abort)
+    with pytest.raises(VideoError, match='not finished'): isolated(time.sleep, 30, timeout=1)
+    with pytest.raises(VideoError, match='ValueError|TypeError|JSON'): isolated(json.loads, '{')
+
+def test_the_tracker_starts_afresh(tracks):
+    tracker = FaceTracker()
+    first = [tracker(f)[0].points for f in videos.face_frames()[:3]]
+    tracker.reset()
+    np.testing.assert_array_equal([tracker(f)[0].points for f in videos.face_frames()[:3]], first)
