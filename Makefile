@@ -5,6 +5,7 @@ PIP_ARGS ?=
 BIN := .venv/bin
 OUT ?= data/demo
 export PYTHONUNBUFFERED = 1
+export OMP_WAIT_POLICY = PASSIVE
 
 .PHONY: help demo test test-slow bench lab docs export hooks head clean setup
 help: ## this list

@@ -1,4 +1,5 @@
 import os
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads sleep instead of spinning; read when torch loads
 import pytest
 
 

@@ -64,7 +64,7 @@ def test_frames_without_coefficients_stay_as_they_are(target, other):
 def files(folder): return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(Path(folder).rglob('*.mp4'))}
 
 def test_corpus_is_the_same_with_any_workers_and_after_interruption(tmp_path):
-    settings = dict(people=4, videos=3, frames=5, size=96, seed=5, progress=False)
+    settings = dict(people=4, videos=3, frames=5, size=128, seed=5, progress=False)
     one = synthesize(tmp_path/'one', **settings, workers=1)
     two = synthesize(tmp_path/'two', **settings, workers=2)
     assert files(tmp_path/'one') == files(tmp_path/'two') and len(one) == 9

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['DepthwiseSeparable', 'MobileNet', 'to_3ddfa']
 
-# %% ../nbs/10_analysis.ipynb #93059cd0
+# %% ../nbs/10_analysis.ipynb #f5f3debc
 from pathlib import Path
 import torch, torch.nn.functional as F
 from torch import nn, Tensor
-from .core import CheckpointError, UsageError
+from .core import CheckpointError
 
 # %% ../nbs/10_analysis.ipynb #506ab0f4
 class DepthwiseSeparable(nn.Module):

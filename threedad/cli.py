@@ -154,7 +154,7 @@ class Stages:
         print(f'{name}: {seen["seconds"]:.0f} s', file=sys.stderr)
         return result
 
-# %% ../nbs/24_cli.ipynb #eea942df
+# %% ../nbs/24_cli.ipynb #af4b33e4
 def demo(
     out: str | os.PathLike = 'data/demo',
     videos: int = 32,      # real ones; each also yields one of every manipulation
@@ -174,8 +174,9 @@ def demo(
     from threedad.forge import synthesize
     from threedad.training import train
     out, s = Path(out), Stages(out)
+    if people < 6: raise UsageError(f'{people} people cannot be split into three sets that share nobody; the demo needs at least 6')
     shape = dict(videos=videos, people=people, frames=frames, size=size, seed=seed)
-    s.run('generate', shape, ['videos', 'videos.parquet'],
+    s.run('generate', dict(library=__version__, **shape), ['videos', 'videos.parquet'],
           lambda: write_table(assign_splits(synthesize(out/'videos', **shape, workers=workers), seed=seed), out/'videos.parquet'))
     s.run('preprocess', {}, ['store'], lambda: preprocess(read_table(out/'videos.parquet'), out/'store', workers=workers))
     store = Store(out/'store')

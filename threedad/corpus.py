@@ -186,7 +186,7 @@ def decode_crop(
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if size < len(image) else cv2.INTER_LINEAR)
     return np.ascontiguousarray(image)
 
-# %% ../nbs/07_corpus.ipynb #60f057f2
+# %% ../nbs/07_corpus.ipynb #14cebc92
 CLIP = 4
 
 class NoFaceError(VideoError):
@@ -254,8 +254,9 @@ def analyse(
     points = np.stack([f.points if f else np.full((478, 3), np.nan, np.float32) for f in main])
     track = Track(str(path), info.fps, info.width, info.height, index, times.astype(float), points, np.array([f.score if f else 0 for f in main], np.float32),
                   max(map(len, seen)), '; '.join(p.removeprefix(f'{path}: ') for p in problems))
-    if not track.faces_found: raise NoFaceError(path, f'no face found in {len(track)} frames')
-    if track.faces_found < CLIP: raise TooShortError(path, f'a face in only {track.faces_found} of {len(track)} frames, at least {CLIP} are needed')
+    but = f' ({track.error})' if track.error else ''
+    if not track.faces_found: raise NoFaceError(path, f'no face found in {len(track)} frames{but}')
+    if track.faces_found < CLIP: raise TooShortError(path, f'a face in only {track.faces_found} of {len(track)} frames, at least {CLIP} are needed{but}')
     kept = [shots[i, f.id] for i, f in zip(index, main) if f]
     with threadpool_limits(1): table = fit(track, video_id=video_id).table
     return Analysis(track, table, index[track.found], [jpeg for _, jpeg in kept], np.stack([m for m, _ in kept]))
@@ -532,7 +533,7 @@ def clip_frames(
     group = np.arange(stride)[:, None] + stride * np.arange(length)
     return np.concatenate([s + group for s in starts])
 
-# %% ../nbs/07_corpus.ipynb #b7ea556d
+# %% ../nbs/07_corpus.ipynb #fbfe2b6b
 class ClipDataset:
     "Clips of a store: dicts of `clip` (uint8 T x 3 x H x W), `label`, `video_id`, `clip_index`, `first_frame`."
     def __init__(self,
@@ -560,8 +561,8 @@ class ClipDataset:
             keep = range(len(at)) if not clips_per_video or clips_per_video >= len(at) else \
                    np.linspace(0, len(at) - 1, clips_per_video).round().astype(int)
             self.clips += [at[k] for k in keep]
-            rows += [(i, int(k), int(shard['frame'].iloc[at[k][0]]), int(v['label'])) for k in keep]
-        self.table = pd.DataFrame(rows, columns=['video_id', 'clip', 'first_frame', 'label']) # one row an item
+            rows += [(i, int(k), int(shard['frame'].iloc[at[k][0]]), int(v['label']), v['group']) for k in keep]
+        self.table = pd.DataFrame(rows, columns=['video_id', 'clip', 'first_frame', 'label', 'group']) # one row an item
         n = sum(map(len, self._jpeg.values()))
         if n * self.size**2 * 3 <= memory_limit:
             for i in _progress(list(self._jpeg), desc='decode crops', unit='video', disable=not progress):
@@ -574,7 +575,7 @@ class ClipDataset:
     def __len__(self): return len(self.clips)
 
     def __getitem__(self, k):
-        at, (video_id, clip, first, label) = self.clips[k], self.table.iloc[k]
+        at, (video_id, clip, first, label, _) = self.clips[k], self.table.iloc[k]
         clip_ = self._frames[video_id][at] if video_id in self._frames else self._decode([self._jpeg[video_id][p] for p in at])
         return dict(clip=clip_, label=int(label), video_id=video_id, clip_index=int(clip), first_frame=int(first))
 

@@ -86,13 +86,15 @@ def _gauge(score):
     return (f'<div style="position:relative;height:14px;margin:10px 0 14px;border-radius:7px;background:linear-gradient(90deg,{COLORS["real"]},#e8e8e8 50%,{COLORS["fake"]})">'
             f'<div style="position:absolute;left:calc({100 * score:.1f}% - 4px);top:-4px;width:8px;height:22px;border-radius:3px;background:#111"></div></div>')
 
-# %% ../nbs/23_detect.ipynb #84a22c7d
+# %% ../nbs/23_detect.ipynb #eddfe9af
 def _warnings(a, clips):
-    out, t = [], a.track
+    t = a.track
+    out = [t.error] if t.error else []
     missing = 1 - t.faces_found / max(len(t), 1)
     if missing > .1: out.append(f'no face in {missing:.0%} of the frames')
     face = np.nanmedian((t.box[:, 2:] - t.box[:, :2]).max(1))
     if face < 80: out.append(f'the face is small ({face:.0f} px)')
+    if t.faces > 1: out.append(f'up to {t.faces} faces at once, one was followed')
     if len(clips) < 8: out.append(f'only {len(clips)} clip{"s" * (len(clips) != 1)}')
     return out
 

@@ -95,7 +95,7 @@ def _prepare_reference(x, config):
     t = eight(_resize(x, h, w))[..., top:top + s, left:left + s]
     return (eight(_resize(x, config.analysis_size)) - 127.5)/128, _normalise(t)
 
-# %% ../nbs/13_detector.ipynb #a4de1fb6
+# %% ../nbs/13_detector.ipynb #59b80e5d
 class Output(NamedTuple):
     "What a detector says: logits in the order (real, fake)."
     clip_logits:Tensor # B x 3 x 2
@@ -122,11 +122,12 @@ class Detector(nn.Module):
 
     def encode(self,
         x:Tensor, # frames n x 3 x H x W in 0..1
+        apart:bool=False, # no gradient from the maps to the texture unit
     ) -> tuple[Tensor, Tensor]: # aligned maps n x 2 x C x H' x W', frame logits n x 2
         "Maps and frame verdicts of single frames."
         with torch.autocast(x.device.type, enabled=False): a, t = prepare(x.float(), self.config)
         texture, logits = self.texture(t)
-        return self.fusion.align(self.analysis.features(a), texture), logits
+        return self.fusion.align(self.analysis.features(a), texture.detach() if apart else texture), logits
 
     def fuse(self,
         maps:Tensor, # maps of each clip's frames, B x T x 2 x C x H' x W'
@@ -136,11 +137,12 @@ class Detector(nn.Module):
 
     def forward(self,
         clips:Tensor, # B x T x 3 x H x W in 0..1, one aligned crop a frame
+        apart:bool=False, # no gradient from the fusion to the texture unit
     ) -> Output:
         "Logits of the clips and of their frames."
         if clips.ndim != 5 or clips.shape[2] != 3: raise UsageError(f'clips must be B x T x 3 x H x W, not {" x ".join(map(str, clips.shape))}')
         if clips.shape[1] % 4: raise UsageError(f'a clip must have a multiple of 4 frames, not {clips.shape[1]}')
-        maps, logits = self.encode(clips.flatten(0, 1))
+        maps, logits = self.encode(clips.flatten(0, 1), apart)
         return Output(self.fuse(maps.unflatten(0, clips.shape[:2])), logits.unflatten(0, clips.shape[:2]))
 
     @torch.no_grad()

@@ -198,7 +198,7 @@ def face_swap(
 
 def _times(trajectory): return getattr(trajectory, 'table', trajectory)['time'].to_numpy()
 
-# %% ../nbs/06_forge.ipynb #6f82e4de
+# %% ../nbs/06_forge.ipynb #eabcb129
 def _driven(name): return name.startswith(('jaw', 'mouth', 'cheek', 'nose', 'tongue'))
 
 def reenact(
@@ -227,12 +227,12 @@ def reenact(
     c.t = c.t + jitter*_error(g, (T, 2), .008)*c.scale[:, None]
     c.identity = np.broadcast_to(c.identity.mean(0), c.identity.shape)
     texture, weights = to_linear(face.texture), _weights(model, 'reenact')
-    inside = np.unique(model.faces[model.faces_of('mouth', 'teeth_upper', 'teeth_lower', 'tongue')])
+    inside = [(np.unique(model.faces[model.faces_of(*n)]), d) for n, d in ((('mouth',), .35), (('tongue',), .6), (('teeth_upper', 'teeth_lower'), 1.))]
     jaw = c.actions[:, model.action_names.index('jawOpen')]
     out, masks = list(frames), [np.zeros(f.shape[:2], np.uint8) for f in frames]
     for i, f in enumerate(c.frame):
         ambient = np.ones(len(model.mean), np.float32)
-        ambient[inside] = min(.15 + 1.6*jaw[i], .75)
+        for vertices, dark in inside: ambient[vertices] = dark*min(.2 + 1.5*jaw[i], .8)
         out[f], masks[f] = _draw(frames[f], c.points(i, model), texture, weights, model, feather, match, ambient)
     return out, masks, c.table('', 25., model).assign(frame=c.frame, time=_times(trajectory))
 

@@ -82,7 +82,7 @@ def skin_color(
     "Colour of skin from its two dyes."
     return _BASE*np.exp(-np.asarray(melanin, np.float32)[..., None]*_MELANIN - np.asarray(blood, np.float32)[..., None]*_BLOOD)
 
-# %% ../nbs/05_synth.ipynb #a7a12288
+# %% ../nbs/05_synth.ipynb #023b5c55
 @dataclass
 class Person:
     "Who is in the video."
@@ -118,7 +118,7 @@ class Person:
         eyes = np.array([[.06, .028, .012], [.11, .055, .02], [.16, .13, .05], [.14, .22, .30], [.19, .23, .24]])
         eye_color = eyes[g.choice(2 if melanin > .4 else 5)]*g.uniform(.8, 1.2)
         beard = 0. if woman else float(g.choice([0, g.uniform(.1, .4), g.uniform(.5, 1)], p=[.45, .35, .2]))
-        return cls(g.standard_normal(40).astype(np.float32), int(g.integers(2**31)), melanin, float(g.uniform(.12, .5)), float(g.uniform(.5, 1.5)),
+        return cls(g.standard_normal(40).astype(np.float32)*np.float32(.75), int(g.integers(2**31)), melanin, float(g.uniform(.12, .5)), float(g.uniform(.5, 1.5)),
             float(g.uniform(.6, 1.5)), float(g.beta(1, 4)), hair, tuple(hair_color.tolist()), float(g.uniform(-.12, .16)), float(g.uniform(.5, 1.3)), beard,
             float(g.beta(1, 2)) if woman else 0., tuple(eye_color.tolist()), tuple(np.clip(g.beta(1, 2, (2, 1))*np.exp(g.uniform(.05, .6)*g.normal(size=(2, 3))), .012, .7).ravel().tolist()), float(max(0, g.normal(0, .5))))
 
@@ -247,7 +247,7 @@ def _cloth(person, rng, size, tint):
     hair = tint*np.exp(.55*s)[..., None]
     return np.clip(np.hstack([cloth, hair]), .002, .95).astype(np.float32)
 
-# %% ../nbs/05_synth.ipynb #2baf0fd4
+# %% ../nbs/05_synth.ipynb #37da5fe7
 def _loft(rings, segments=40, start=0., stop=2*math.pi, flip=False):
     "A tube through ellipses (centre x, y, z, radius x, radius z): vertices, faces, parameters in 0..1."
     t = np.linspace(start, stop, segments+1)
@@ -287,9 +287,10 @@ class _Figure:
         body, bf, bp = _loft(rings)
         bf, bp, body = np.concatenate([bf, bf[:, ::-1] + len(body)]), np.tile(bp, (2, 1)), np.tile(body, (2, 1))
         front = lambda z: np.clip((z-cz)/rz, 0, 1.2)
-        body[:, 1] += drop + .05 - .17*front(body[:, 2])*_smooth(body[:, 1], -2.7, -1.9)
+        body[:, 1] += drop + .10 - .17*front(body[:, 2])*_smooth(body[:, 1], -2.7, -1.9)
         middle = head[model.faces].mean(1) - [0, drop, 0]
-        self.shown = ~((middle[:, 1] < -1.83 - .24*front(middle[:, 2])) & model.faces_of('neck'))
+        reach = np.maximum(np.abs(middle[:, 0])/rx, (cz-middle[:, 2])/rz)
+        self.shown = ~((middle[:, 1] < -1.55) & (reach > .97) & model.faces_of('neck'))
         curtain, cf, cp = np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32), np.zeros((0, 2), np.float32)
         if person.hair == 'long':
             end = g.uniform(-3.1, -1.3)
@@ -313,7 +314,7 @@ class _Figure:
         self.mouth = np.unique(model.faces[model.faces_of('mouth', 'teeth_upper', 'teeth_lower', 'tongue')])
         F = len(model.faces)
         gloss = np.tile(np.float32([.045, 11]), (F + len(cf) + len(bf), 1))
-        gloss[:F][model.faces_of('eye_left', 'eye_right')] = 1.1, 160
+        gloss[:F][model.faces_of('eye_left', 'eye_right')] = .5, 500
         gloss[:F][model.faces_of('teeth_upper', 'teeth_lower', 'tongue')] = .12, 40
         gloss[:F][(_hairline(model.mean, person.hairline + .05)[model.faces] > 0).all(1) & ~model.faces_of('ears')] = (.0, 1) if person.hair == 'cap' else (.05, 18) if grown > .02 else (.07, 14)
         gloss[F:F+len(cf)] = .05, 18

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['PREDICTION_COLUMNS', 'balanced_batches', 'crop_clips', 'jitter', 'augment', 'lr_at', 'ema_update', 'predict', 'train']
 
-# %% ../nbs/15_training.ipynb #de9b2f42
+# %% ../nbs/15_training.ipynb #9b43b607
 import copy, json, math, os, signal, time, zlib
+from collections import deque
 from pathlib import Path
 import numpy as np, pandas as pd
 import torch, torch.nn.functional as F
@@ -15,28 +16,35 @@ from .core import REAL, FAKE, CheckpointError, UsageError, atomic_path, progress
 from .detector import Detector, _configure, fake_probability, loss_parts
 from .evaluate import auc, video_scores
 
-# %% ../nbs/15_training.ipynb #fe9e64ee
+# %% ../nbs/15_training.ipynb #87f0cf25
 def _table(data):
     "`video_id` and `label` of every item."
     if hasattr(data, 'table'): return data.table[['video_id', 'label']].reset_index(drop=True)
     return pd.DataFrame([(i['video_id'], int(i['label'])) for i in (data[k] for k in range(len(data)))], columns=['video_id', 'label'])
 
+def _performances(data):
+    "What pairs real and fake items: the person whose performance it is (the first of a group) and the clip; None if unknown."
+    t = getattr(data, 'table', None)
+    if t is None or not {'group', 'clip'} <= set(t): return None
+    return list(zip(t['group'].astype(str).str.split('+').str[0], t['clip']))
+
 class _Labelled(torch.utils.data.Dataset):
     "Items of `data` as (clip, label), the labels given from outside."
-    def __init__(self, data, labels): self.data, self.labels = data, labels
+    def __init__(self, data, labels, keys=None): self.data, self.labels, self.keys = data, labels, keys
     def __len__(self): return len(self.data)
     def __getitem__(self, k): return self.data[k]['clip'], int(self.labels[k])
 
 def _collate(items): return [torch.as_tensor(c) for c, _ in items], torch.tensor([l for _, l in items])
 
-# %% ../nbs/15_training.ipynb #d3af0805
+# %% ../nbs/15_training.ipynb #82540d6a
 def balanced_batches(
     labels:np.ndarray, # of every item
     batch_size:int, # even
     seed, # of this epoch
     clips:int|None=None, # items an epoch; as many as there are if left out
+    keys=None, # of every item; a real and a fake item with the same key are a pair
 ) -> list[list[int]]:
-    "Batches of item numbers, half real and half fake."
+    "Batches of item numbers, half real and half fake, in pairs where there are any."
     if batch_size < 2 or batch_size % 2: raise UsageError(f'batch_size must be even, half real and half fake, not {batch_size}')
     r, labels = np.random.default_rng(seed), np.asarray(labels)
     n, half = max(1, (clips or len(labels))//batch_size), batch_size//2
@@ -44,8 +52,20 @@ def balanced_batches(
     for label, name in ((REAL, 'real'), (FAKE, 'fake')):
         items = np.flatnonzero(labels == label)
         if not len(items): raise UsageError(f'no {name} clips to train on')
-        sides.append(np.concatenate([r.permutation(items) for _ in range(-(-n*half//len(items)))])[:n*half].reshape(n, half))
-    return np.concatenate(sides, 1).tolist()
+        sides.append(np.concatenate([r.permutation(items) for _ in range(-(-n*half//len(items)))])[:n*half])
+    if keys is not None: sides[1] = _partners(sides, labels, list(keys), r)
+    return np.concatenate([i.reshape(n, half) for i in sides], 1).tolist()
+
+def _partners(sides, labels, keys, r):
+    "For every real item a fake one of its key, taking turns; where there is none, the fake that was drawn for its place."
+    fakes = {}
+    for i in r.permutation(np.flatnonzero(labels == FAKE)): fakes.setdefault(keys[i], deque()).append(i)
+    out = []
+    for real, other in zip(*sides):
+        mine = fakes.get(keys[real])
+        out.append(mine[0] if mine else other)
+        if mine: mine.rotate(-1)
+    return np.array(out)
 
 # %% ../nbs/15_training.ipynb #d757e6bc
 def _side(clip, side):
@@ -207,12 +227,12 @@ class _Interrupt:
     def __exit__(self, *_):
         if self.old is not None: signal.signal(signal.SIGINT, self.old)
 
-# %% ../nbs/15_training.ipynb #a3cd1f23
+# %% ../nbs/15_training.ipynb #3622b2bd
 def _accelerator(mixed_precision):
-    from accelerate import Accelerator, DistributedDataParallelKwargs
-    from accelerate.state import AcceleratorState, PartialState
-    if PartialState().num_processes == 1: AcceleratorState._reset_state(True)
-    try: return Accelerator(mixed_precision=mixed_precision, kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)])
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+    if int(os.environ.get('WORLD_SIZE', 1)) == 1: AcceleratorState._reset_state(True)
+    try: return Accelerator(mixed_precision=mixed_precision, cpu=not torch.accelerator.is_available())
     except (ValueError, ImportError) as e: raise UsageError(f'mixed_precision {mixed_precision!r} cannot be used here: {e}') from None
 
 class _Run:
@@ -248,7 +268,7 @@ class _Run:
         seed = zlib.crc32(f"{s['seed']}/{at['step']}/{self.acc.process_index}".encode())
         x = augment(clips, self.net.config.texture_size, seed, self.acc.device) if s['augment'] else _plain(clips, self.net.config.texture_size, self.acc.device)
         for group in self.optimizer.param_groups: group['lr'] = lr_at(at['step'], self.steps, s['lr'], s['warmup'])
-        clip, frame = loss_parts(self.model(x), labels.to(self.acc.device))
+        clip, frame = loss_parts(self.model(x, apart=at['step'] < s['apart']*self.steps), labels.to(self.acc.device))
         loss = .7*clip + .3*frame
         if not math.isfinite(loss.item()): raise UsageError(f'the loss is {loss.item()} at step {at["step"]}: lower the learning rate ({s["lr"]:g})')
         self.acc.backward(loss)
@@ -262,6 +282,8 @@ class _Run:
         "AUC over videos and over clips, and the mean cross-entropy of the clips, of the averaged weights."
         from accelerate.utils import gather_object
         if data is None or not len(data): return dict(val_auc=math.nan, val_clip_auc=math.nan, val_loss=math.nan)
+        if self.acc.num_processes > 1:
+            for v in self.ema.state_dict().values(): torch.distributed.broadcast(v, 0)
         mine = list(range(self.acc.process_index, len(data), self.acc.num_processes))
         p = _predictions(data, gather_object(_scores(self.ema, data, mine, batch_size)), 'ema')
         both, v = p['label'].nunique() == 2, video_scores(p)
@@ -270,7 +292,7 @@ class _Run:
 
 def _plain(clips, size, device): return torch.stack([_side(c, size) for c in clips]).to(device).float()/255
 
-# %% ../nbs/15_training.ipynb #5705df5b
+# %% ../nbs/15_training.ipynb #3dcd4013
 def _split(data, config, clips_per_video, quiet=False):
     "Training and validation datasets, and a line on what they hold."
     if not _is_store(data):
@@ -313,6 +335,7 @@ def train(
     augment:bool=True,
     weight_decay:float=.05,
     warmup:float=.05, # part of the run
+    apart:float=.5, # part of the run in which the texture unit learns from its frame head alone
     ema:float=.99, # decay of the averaged weights
     clip_norm:float=1., # of the gradient
     mixed_precision:str='no', # 'bf16' or 'fp16', as the device allows
@@ -334,7 +357,7 @@ def train(
     start = Detector.load(init) if isinstance(init, (str, Path)) else init
     if start is not None and start.config != config: raise UsageError('the weights to start from belong to another configuration')
     settings = dict(preset=preset, overrides=overrides, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, shuffle_labels=shuffle_labels, clips_per_epoch=clips_per_epoch,
-        augment=augment, weight_decay=weight_decay, warmup=warmup, ema=ema, clip_norm=clip_norm, mixed_precision=mixed_precision, pretrained=start is not None,
+        augment=augment, weight_decay=weight_decay, warmup=warmup, apart=apart, ema=ema, clip_norm=clip_norm, mixed_precision=mixed_precision, pretrained=start is not None,
         training_clips=len(table), data=zlib.crc32(table.to_csv(index=False).encode()))
     seed_everything(seed)
     net = Detector(config)
@@ -343,10 +366,10 @@ def train(
     if resume and (out/'state.safetensors').exists(): run.load()
     out.mkdir(parents=True, exist_ok=True)
     about = dict(trained_on=what + (' (labels shuffled)' if shuffle_labels else ''), **{k: settings[k] for k in ('seed', 'epochs', 'batch_size', 'lr', 'shuffle_labels', 'training_clips')})
-    _fit(run, _Labelled(train_set, labels), val_set, per_epoch, about, max_minutes, save_minutes, workers, quiet)
+    _fit(run, _Labelled(train_set, labels, _performances(train_set)), val_set, per_epoch, about, max_minutes, save_minutes, workers, quiet)
     return Detector.load(out/'best.safetensors')
 
-# %% ../nbs/15_training.ipynb #b8b73685
+# %% ../nbs/15_training.ipynb #ba3a3f8f
 def _fit(run, items, val_set, per_epoch, about, max_minutes, save_minutes, workers, quiet):
     s, at, acc, began = run.settings, run.at, run.acc, time.monotonic()
     world, epochs = acc.num_processes, s['epochs']
@@ -356,20 +379,23 @@ def _fit(run, items, val_set, per_epoch, about, max_minutes, save_minutes, worke
         if at['step']: bar.update(at['step']); bar.unpause()
         while at['epoch'] < epochs:
             tick, first = time.monotonic(), at['batch']
-            batches = balanced_batches(items.labels, s['batch_size'], (s['seed'], at['epoch']), s['clips_per_epoch'])
+            batches = balanced_batches(items.labels, s['batch_size'], (s['seed'], at['epoch']), s['clips_per_epoch'], items.keys)
             mine = batches[acc.process_index:len(batches)//world*world or None:world][at['batch']:]
             loader = torch.utils.data.DataLoader(items, batch_sampler=mine, collate_fn=_collate, num_workers=workers, generator=torch.Generator())
             for clips, labels in loader:
                 run.step(clips, labels)
                 bar.update(); bar.set_postfix(epoch=f'{at["epoch"] + 1}/{epochs}', loss=f'{(.7*at["sums"][0] + .3*at["sums"][1])/at["batch"]:.3f}')
-                late = max_minutes is not None and time.monotonic() - began > 60*max_minutes
-                if stop.hit or late or time.monotonic() - run.saved > 60*save_minutes: run.save()
-                if stop.hit: raise KeyboardInterrupt
+                late = world == 1 and max_minutes is not None and time.monotonic() - began > 60*max_minutes
+                now = world == 1 and stop.hit
+                if now or late or time.monotonic() - run.saved > 60*save_minutes: run.save()
+                if now: raise KeyboardInterrupt
                 if late and at['batch'] < per_epoch//world: return _keep(run, about, None)
             seconds, done = time.monotonic() - tick, at['batch'] - first
             _close_epoch(run, val_set, about, dict(seconds=seconds, clips_per_second=done*world*s['batch_size']/max(seconds, 1e-9)))
-            if stop.hit: raise KeyboardInterrupt
-            if max_minutes is not None and time.monotonic() - began > 60*max_minutes: return
+            if _any(acc, stop.hit): raise KeyboardInterrupt
+            if _any(acc, max_minutes is not None and time.monotonic() - began > 60*max_minutes): return
+
+def _any(acc, flag): return bool(acc.gather(torch.tensor([float(flag)], device=acc.device)).any())
 
 def _close_epoch(run, val_set, about, speed):
     "Validate, write the history, keep the best, and save the state last."

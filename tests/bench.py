@@ -1,0 +1,65 @@
+"""Speed, measured side by side in one process: `make bench`. Prints a table; ratios are what to compare between machines."""
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLE = ROOT / "data/sample/talking_head.mp4"
+
+
+def seconds(f, repeat=3):
+    "Best of a few runs, in seconds, after one that is not counted."
+    f()
+    best = float("inf")
+    for _ in range(repeat):
+        start = time.perf_counter()
+        f()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def rendering():
+    "Our rasteriser against ray casting of the same mesh with trimesh."
+    import trimesh
+    from threedad.morphable import MorphableModel, euler_to_matrix, project
+    from threedad.render import rasterize
+    model, size = MorphableModel.load(), 128
+    p = project(model.mean, 30., euler_to_matrix(.2, .1, 0), np.array([64., 64.])).astype(np.float32)
+    ours = seconds(lambda: rasterize(p, model.faces, size, size), 10)
+    mesh = trimesh.Trimesh(p, model.faces, process=False)
+    y, x = np.mgrid[0:size:8, 0:size:8] + .5
+    origins = np.stack([x.ravel(), y.ravel(), np.full(x.size, 1e3)], 1)
+    rays = seconds(lambda: mesh.ray.intersects_first(origins, np.tile([0., 0, -1], (len(origins), 1))), 1) * 64
+    return [("z-buffer, 128 px", f"{1 / ours:.0f} images/s", f"{rays / ours:.0f} x ray casting (extrapolated from every 64th ray)")]
+
+
+def tracking():
+    from threedad.fit import fit
+    from threedad.video import read_frames, track
+    n = sum(1 for _ in read_frames(SAMPLE))
+    decode = seconds(lambda: sum(1 for _ in read_frames(SAMPLE)), 2)
+    both = seconds(lambda: track(SAMPLE, progress=False), 2)
+    tracked = track(SAMPLE, progress=False)
+    fitting = seconds(lambda: fit(tracked), 2)
+    return [("decode, 256 px", f"{n / decode:.0f} frames/s", ""), ("decode and track", f"{n / both:.0f} frames/s", f"{both / decode:.1f} x decoding alone"),
+            ("fit", f"{n / fitting:.0f} frames/s", f"{fitting / both:.2f} x decoding and tracking")]
+
+
+def detector():
+    from threedad.detector import Detector
+    rows, base = [], None
+    for preset, side in (("tiny", 136), ("paper", 224)):
+        net, clips = Detector(preset).eval(), torch.rand(2, 4, 3, side, side)
+        with torch.no_grad():
+            t = seconds(lambda: net.score(clips), 2) / 2
+        base = base or t
+        rows.append((f"score a clip, {preset}", f"{1 / t:.1f} clips/s", f"{t / base:.1f} x tiny"))
+    return rows
+
+
+if __name__ == "__main__":
+    rows = rendering() + tracking() + detector()
+    print(pd.DataFrame(rows, columns=["what", "speed", "ratio"]).to_string(index=False))
