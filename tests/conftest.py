@@ -1,5 +1,5 @@
 import os
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads sleep instead of spinning; read when torch loads
+os.environ.setdefault("GOMP_SPINCOUNT", "30000")  # idle threads soon sleep instead of spinning; read when torch loads
 import pytest
 
 

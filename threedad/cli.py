@@ -37,7 +37,7 @@ def _track(args):
     print(f'{a.track}\n{len(table)} rows in {out/"trajectories.parquet"}; figure {out/"trajectories.png"}; landmarks {out/"track.npz"}')
     if a.track.error: print(f'note: {a.track.error}', file=sys.stderr)
 
-# %% ../nbs/24_cli.ipynb #5e8bcb24
+# %% ../nbs/24_cli.ipynb #a99d2350
 def _versions():
     from importlib.metadata import version
     return dict(threedad=__version__, python=platform.python_version(), **{p: version(p) for p in ('torch', 'numpy', 'pandas', 'scikit-learn', 'av', 'ai-edge-litert')})
@@ -88,7 +88,8 @@ def evaluate_detector(
 def _train(args):
     from threedad.corpus import Store
     from threedad.training import train
-    net = train(Store(args.store), args.out, preset=args.preset, seed=args.seed, shuffle_labels=args.shuffle_labels, **(dict(epochs=args.epochs) if args.epochs else {}))
+    net = train(Store(args.store), args.out, preset=args.preset, seed=args.seed, shuffle_labels=args.shuffle_labels,
+                epochs=args.epochs, clips_per_video=args.clips_per_video)
     file = net.save(Path(args.out)/'detector.safetensors', half=True)
     print(f'detector in {file}: {net.training_info["trained_on"]}, validation AUC {net.training_info.get("val_auc", float("nan")):.3f}')
 
@@ -154,14 +155,14 @@ class Stages:
         print(f'{name}: {seen["seconds"]:.0f} s', file=sys.stderr)
         return result
 
-# %% ../nbs/24_cli.ipynb #af4b33e4
+# %% ../nbs/24_cli.ipynb #7f7dff62
 def demo(
     out: str | os.PathLike = 'data/demo',
-    videos: int = 32,      # real ones; each also yields one of every manipulation
-    people: int = 32,      # who appear in them
+    videos: int = 64,      # real ones; each also yields one of every manipulation
+    people: int = 64,      # who appear in them
     frames: int = 48,      # of a video
     size: int = 256,       # px, sides of a video
-    epochs: int | None = None, # of training; the preset's if left out
+    epochs: int = 6,       # of training, with 8 clips of every video
     preset: str = 'tiny',
     seed: int = 0,
     workers: int = 2,      # processes for tracking
@@ -181,7 +182,7 @@ def demo(
     s.run('preprocess', {}, ['store'], lambda: preprocess(read_table(out/'videos.parquet'), out/'store', workers=workers))
     store = Store(out/'store')
     s.run('train', dict(preset=preset, epochs=epochs, seed=seed, shuffle_labels=shuffle_labels), ['training', 'detector.safetensors'],
-          lambda: train(store, out/'training', preset=preset, seed=seed, shuffle_labels=shuffle_labels, **(dict(epochs=epochs) if epochs else {})).save(out/'detector.safetensors', half=True))
+          lambda: train(store, out/'training', preset=preset, seed=seed, shuffle_labels=shuffle_labels, epochs=epochs, clips_per_video=8).save(out/'detector.safetensors', half=True))
     s.run('evaluate', {}, ['metrics.json', 'predictions.parquet', 'figures'],
           lambda: evaluate_detector(store, out/'detector.safetensors', out, seed=seed))
     metrics = read_json(out/'metrics.json') | dict(caveat='Every face here is synthetic, and so is every forgery: these numbers say nothing about videos of real people. ' + NOTICE, title='Synthetic faces, real and forged, in 3DMM space', seed=seed, seconds=s.seconds | dict(total=round(sum(s.seconds.values()), 1)))
@@ -205,7 +206,7 @@ def _demo(args):
     print(f'open {out/"report.html"}          what came out, in a browser\n     {out/"figures"}              the figures alone\n'
           f'try  threedad detect VIDEO --detector {out/"detector.safetensors"} --report verdict.html')
 
-# %% ../nbs/24_cli.ipynb #ae7ce0ca
+# %% ../nbs/24_cli.ipynb #c75b90e9
 EXAMPLES = '''examples:
   threedad demo --out data/demo                        the whole road: videos, detector, ROC, report
   threedad detect holiday.mp4 --report verdict.html    score one video and explain the score
@@ -255,7 +256,8 @@ def _parser():
     p.add_argument('--store', required=True, metavar='DIR', help='a store with the splits train and val')
     p.add_argument('--out', required=True, metavar='DIR', help='gets detector.safetensors, logs and checkpoints')
     p.add_argument('--preset', default='tiny', help='tiny or paper (default tiny)')
-    p.add_argument('--epochs', type=_count, metavar='N', help="the preset's if left out")
+    p.add_argument('--epochs', type=_count, default=6, metavar='N', help='default 6')
+    p.add_argument('--clips-per-video', type=_count, metavar='N', help='evenly spaced; all if left out')
     p.add_argument('--shuffle-labels', action='store_true', help='a control: labels drawn at random must give an AUC near 0.5')
     seed(p)
 
@@ -274,21 +276,21 @@ def _parser():
 
     p = command('demo', _demo, 'walk the whole road and write a report', '', '--out data/demo', '--out data/small --videos 12 --people 12 --epochs 2')
     p.add_argument('--out', default='data/demo', metavar='DIR', help='folder for everything (default data/demo); run again to continue')
-    _synth_options(p, 32, 32)
-    p.add_argument('--epochs', type=_count, metavar='N', help="the preset's if left out")
+    _synth_options(p, 64, 64)
+    p.add_argument('--epochs', type=_count, default=6, metavar='N', help='of training (default 6)')
     p.add_argument('--preset', default='tiny', help='tiny or paper (default tiny)')
     p.add_argument('--workers', type=_count, default=2, metavar='N', help='processes for tracking (default 2)')
     p.add_argument('--shuffle-labels', action='store_true', help='a control: labels drawn at random must give an AUC near 0.5')
     seed(p)
     return top
 
-# %% ../nbs/24_cli.ipynb #d306ecf3
+# %% ../nbs/24_cli.ipynb #14df14b0
 def main(
     argv: list[str] | None = None, # arguments; those of the process if left out
 ) -> int:                          # exit code
     "The `threedad` command."
     args = _parser().parse_args(argv)
-    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+    os.environ.setdefault('GOMP_SPINCOUNT', '30000')
     def fail(code, text, e):
         if getattr(args, 'debug', False): traceback.print_exception(e)
         print(f'threedad: {text}', file=sys.stderr)

@@ -66,7 +66,7 @@ def highpass(
     k = x.new_tensor([[-1., 2, -1], [2, -4, 2], [-1, 2, -1]])/4
     return (gain*F.conv2d(F.pad(x, (1, 1, 1, 1), 'replicate'), k.expand(3, 1, 3, 3), groups=3)).clamp(-limit, limit)
 
-# %% ../nbs/13_detector.ipynb #a120157d
+# %% ../nbs/13_detector.ipynb #622a3b2c
 _MEAN, _STD = (.643, .466, .387), (.259, .220, .203)
 
 def _resize(x, height, width=None):
@@ -82,9 +82,13 @@ def prepare(
     "The inputs of the two streams."
     if config.compat == 'reference': return _prepare_reference(x, config)
     t = _resize(x, config.texture_size)
-    a = _resize(t, config.analysis_size)
-    t = torch.cat([_normalise(t), highpass(t)], 1) if config.highpass else _normalise(t)
-    return tuple(i.contiguous(memory_format=torch.channels_last) for i in (to_3ddfa(a), t))
+    a = to_3ddfa(_resize(t, config.analysis_size))
+    return a.contiguous(memory_format=torch.channels_last), _skin(t, config)
+
+def _skin(t, config): # input of the texture stream, from images of its size
+    if config.highpass: t = torch.cat([_normalise(t), highpass(t)], 1)
+    else: t = _normalise(t)
+    return t.contiguous(memory_format=torch.channels_last)
 
 def _prepare_reference(x, config):
     eight = lambda im: (im*255).round()/255
@@ -95,7 +99,7 @@ def _prepare_reference(x, config):
     t = eight(_resize(x, h, w))[..., top:top + s, left:left + s]
     return (eight(_resize(x, config.analysis_size)) - 127.5)/128, _normalise(t)
 
-# %% ../nbs/13_detector.ipynb #59b80e5d
+# %% ../nbs/13_detector.ipynb #d87223a2
 class Output(NamedTuple):
     "What a detector says: logits in the order (real, fake)."
     clip_logits:Tensor # B x 3 x 2
@@ -120,14 +124,17 @@ class Detector(nn.Module):
     @property
     def device(self) -> torch.device: return self.fusion.classifier[0].weight.device
 
+    def _texture_input(self, x):
+        with torch.autocast(x.device.type, enabled=False):
+            return prepare(x.float(), self.config)[1] if self.config.compat else _skin(_resize(x.float(), self.config.texture_size), self.config)
+
     def encode(self,
         x:Tensor, # frames n x 3 x H x W in 0..1
-        apart:bool=False, # no gradient from the maps to the texture unit
     ) -> tuple[Tensor, Tensor]: # aligned maps n x 2 x C x H' x W', frame logits n x 2
         "Maps and frame verdicts of single frames."
         with torch.autocast(x.device.type, enabled=False): a, t = prepare(x.float(), self.config)
         texture, logits = self.texture(t)
-        return self.fusion.align(self.analysis.features(a), texture.detach() if apart else texture), logits
+        return self.fusion.align(self.analysis.features(a), texture), logits
 
     def fuse(self,
         maps:Tensor, # maps of each clip's frames, B x T x 2 x C x H' x W'
@@ -137,12 +144,13 @@ class Detector(nn.Module):
 
     def forward(self,
         clips:Tensor, # B x T x 3 x H x W in 0..1, one aligned crop a frame
-        apart:bool=False, # no gradient from the fusion to the texture unit
-    ) -> Output:
+        alone:bool=False, # only the texture unit's verdict on each frame; T is free then
+    ) -> Output: # `clip_logits` is None if the texture unit is alone
         "Logits of the clips and of their frames."
         if clips.ndim != 5 or clips.shape[2] != 3: raise UsageError(f'clips must be B x T x 3 x H x W, not {" x ".join(map(str, clips.shape))}')
+        if alone: return Output(None, self.texture(self._texture_input(clips.flatten(0, 1)))[1].unflatten(0, clips.shape[:2]))
         if clips.shape[1] % 4: raise UsageError(f'a clip must have a multiple of 4 frames, not {clips.shape[1]}')
-        maps, logits = self.encode(clips.flatten(0, 1), apart)
+        maps, logits = self.encode(clips.flatten(0, 1))
         return Output(self.fuse(maps.unflatten(0, clips.shape[:2])), logits.unflatten(0, clips.shape[:2]))
 
     @torch.no_grad()

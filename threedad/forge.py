@@ -236,7 +236,7 @@ def reenact(
         out[f], masks[f] = _draw(frames[f], c.points(i, model), texture, weights, model, feather, match, ambient)
     return out, masks, c.table('', 25., model).assign(frame=c.frame, time=_times(trajectory))
 
-# %% ../nbs/06_forge.ipynb #45ec0b37
+# %% ../nbs/06_forge.ipynb #7056271b
 MANIPULATIONS = ('face_swap', 'reenact')
 COMPRESSIONS = {'raw': 0, 'c23': 23, 'c40': 40}
 
@@ -309,13 +309,14 @@ def _made(out, v, settings):
         if 'face_swap' in settings['manipulations']:
             shots, where = render_video(person, performance, scene, settings['size'], frames=some)
             g = _stream(settings['seed'], 1, v, 2)
-            source = take_face(shots, where.assign(frame=range(len(shots))), size=int(g.integers(240, 480)), model=model)
+            source = take_face(shots, where.assign(frame=range(len(shots))), size=int(g.integers(160, 320)), model=model)
             made['face_swap'] = face_swap(frames, truth, source, g, jitter=g.uniform(.6, 1.6), shape=g.uniform(.4, .8), match=g.uniform(.6, 1.), feather=g.uniform(.008, .03), model=model)[::2]
         if 'reenact' in settings['manipulations']:
             T = settings['frames']
             driver = truth_table('', settings['fps'], np.ones(T), np.tile(np.eye(3), (T, 1, 1)), np.zeros((T, 2)), person.identity, performance.actions, model)
             g = _stream(settings['seed'], 1, v, 3)
-            made['reenact'] = reenact(frames, truth, driver, seed=g, smooth=g.uniform(1., 2.5), jitter=g.uniform(.05, .4), match=g.uniform(.3, .8), feather=g.uniform(.015, .035), model=model)[::2]
+            own = take_face(frames, truth, size=int(g.integers(160, 320)), model=model)
+            made['reenact'] = reenact(frames, truth, driver, own, seed=g, smooth=g.uniform(1., 2.5), jitter=g.uniform(.05, .4), match=g.uniform(.3, .8), feather=g.uniform(.015, .035), model=model)[::2]
     for r in todo:
         write_video(out/r['path'], made[r['manipulation']][0], settings['fps'], crf=COMPRESSIONS[r['compression']], metadata=_label(r, v, settings))
     write_table(pd.concat([made[r['manipulation']][1].assign(video_id=r['video_id']) for r in rows], ignore_index=True), part)

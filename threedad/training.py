@@ -67,7 +67,10 @@ def _partners(sides, labels, keys, r):
         if mine: mine.rotate(-1)
     return np.array(out)
 
-# %% ../nbs/15_training.ipynb #d757e6bc
+# %% ../nbs/15_training.ipynb #eb1d10d8
+def _draws(n, k, generator): # n x k in 0..1, the same for an item of the first half of a batch and its partner in the second
+    return torch.rand((n + 1)//2, k, generator=generator).repeat(2, 1)[:n]
+
 def _side(clip, side):
     return clip if clip.shape[-2:] == (side, side) else F.interpolate(clip, size=(side, side), mode='bilinear', antialias=True)
 
@@ -78,8 +81,8 @@ def crop_clips(
 ) -> Tensor: # uint8 B x T x 3 x size x size
     "Shifted, and sometimes scaled, alike in all frames of a clip."
     side, out = size + size//16, []
-    for clip, u in zip(clips, torch.rand(len(clips), 4, generator=generator).tolist()):
-        s = size if u[0] > .3 else round(.9*size + u[1]*(side - .9*size))
+    for clip, u in zip(clips, _draws(len(clips), 4, generator).tolist()):
+        s = size if u[0] > .1 else round(.9*size + u[1]*(side - .9*size))
         y, x = int(u[2]*(side - s + 1)), int(u[3]*(side - s + 1))
         out.append(_side(_side(clip, side)[..., y:y + s, x:x + s], size))
     return torch.stack(out)
@@ -93,14 +96,14 @@ def jitter(
     generator:torch.Generator, # on the CPU, so that every machine draws the same
 ) -> Tensor:
     "Flip, brightness, contrast, blur and noise, one draw a clip."
-    u = torch.rand(len(x), 7, generator=generator)
-    flip, some_blur, some_noise = u[:, 0] < .5, (u[:, 3] < .15).nonzero()[:, 0], (u[:, 5] < .25).nonzero()[:, 0]
+    u = _draws(len(x), 7, generator)
+    flip, some_blur, some_noise = u[:, 0] < .5, (u[:, 3] < .05).nonzero()[:, 0], (u[:, 5] < .1).nonzero()[:, 0]
     x = torch.where(flip.view(-1, 1, 1, 1, 1).to(x.device), x.flip(-1), x)
     of = lambda v: v.view(-1, 1, 1, 1, 1).to(x.device)
     mean = x.mean((1, 2, 3, 4), keepdim=True)
     x = (x - mean)*of(.8 + .4*u[:, 1]) + mean + of(.2*u[:, 2] - .1)
     if len(some_blur): x[some_blur] = torch.lerp(x[some_blur], _blur(x[some_blur]), of(u[some_blur, 4]))
-    if len(some_noise): x[some_noise] += of(.02*u[some_noise, 6])*torch.randn(x[some_noise].shape, generator=generator).to(x.device)
+    if len(some_noise): x[some_noise] += of(.01*u[some_noise, 6])*torch.randn(x[some_noise].shape, generator=generator).to(x.device)
     return x.clamp(0, 1)
 
 def augment(
@@ -227,18 +230,19 @@ class _Interrupt:
     def __exit__(self, *_):
         if self.old is not None: signal.signal(signal.SIGINT, self.old)
 
-# %% ../nbs/15_training.ipynb #3622b2bd
+# %% ../nbs/15_training.ipynb #0b8eb8bb
 def _accelerator(mixed_precision):
-    from accelerate import Accelerator
+    from accelerate import Accelerator, DistributedDataParallelKwargs
     from accelerate.state import AcceleratorState
     if int(os.environ.get('WORLD_SIZE', 1)) == 1: AcceleratorState._reset_state(True)
-    try: return Accelerator(mixed_precision=mixed_precision, cpu=not torch.accelerator.is_available())
+    try: return Accelerator(mixed_precision=mixed_precision, cpu=not torch.accelerator.is_available(),
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)])
     except (ValueError, ImportError) as e: raise UsageError(f'mixed_precision {mixed_precision!r} cannot be used here: {e}') from None
 
 class _Run:
     "A training run: networks, optimiser and the place it has reached."
-    def __init__(self, net, settings, out, steps):
-        self.settings, self.out, self.steps = settings, Path(out), steps
+    def __init__(self, net, settings, out):
+        self.settings, self.out, self.steps = settings, Path(out), 1
         self.acc = _accelerator(settings['mixed_precision'])
         self.net = net.to(self.acc.device).train()
         self.ema = copy.deepcopy(self.net).eval()
@@ -263,19 +267,23 @@ class _Run:
         if info['scaler'] and self.acc.scaler is not None: self.acc.scaler.load_state_dict(info['scaler'])
         self.at = info['at']
 
-    def step(self, clips, labels):
+    def step(self, clips, labels, alone=False):
         s, at = self.settings, self.at
         seed = zlib.crc32(f"{s['seed']}/{at['step']}/{self.acc.process_index}".encode())
+        if alone: clips = [c[seed % len(c)][None] for c in clips]
         x = augment(clips, self.net.config.texture_size, seed, self.acc.device) if s['augment'] else _plain(clips, self.net.config.texture_size, self.acc.device)
         for group in self.optimizer.param_groups: group['lr'] = lr_at(at['step'], self.steps, s['lr'], s['warmup'])
-        clip, frame = loss_parts(self.model(x, apart=at['step'] < s['apart']*self.steps), labels.to(self.acc.device))
-        loss = .7*clip + .3*frame
+        labels = labels.to(self.acc.device)
+        if alone: loss = frame = F.cross_entropy(self.model(x, alone=True).frame_logits.flatten(0, 1).float(), labels)
+        else:
+            clip, frame = loss_parts(self.model(x), labels)
+            loss = .7*clip + .3*frame
         if not math.isfinite(loss.item()): raise UsageError(f'the loss is {loss.item()} at step {at["step"]}: lower the learning rate ({s["lr"]:g})')
         self.acc.backward(loss)
         self.acc.clip_grad_norm_(self.params, s['clip_norm'])
         self.stepper.step(); self.stepper.zero_grad()
         ema_update(self.ema, self.net, at['step'], s['ema'])
-        at['sums'] = [at['sums'][0] + clip.item(), at['sums'][1] + frame.item()]
+        at['sums'] = [at['sums'][0] + (math.nan if alone else clip.item()), at['sums'][1] + frame.item()]
         at['step'] += 1; at['batch'] += 1
 
     def validate(self, data, batch_size):
@@ -292,7 +300,7 @@ class _Run:
 
 def _plain(clips, size, device): return torch.stack([_side(c, size) for c in clips]).to(device).float()/255
 
-# %% ../nbs/15_training.ipynb #3dcd4013
+# %% ../nbs/15_training.ipynb #f68bd156
 def _split(data, config, clips_per_video, quiet=False):
     "Training and validation datasets, and a line on what they hold."
     if not _is_store(data):
@@ -324,7 +332,7 @@ def train(
     data, # a `Store` or its path (splits train and val), or {'train': dataset, 'val': dataset}
     out:str|Path, # folder of the run: state, best.safetensors, history.parquet
     preset:str='tiny', # of the detector
-    epochs:int=12,
+    epochs:int=6,
     batch_size:int=16, # clips, half real and half fake, in each process
     lr:float=1e-3, # at the top of the schedule
     seed:int=0,
@@ -335,7 +343,7 @@ def train(
     augment:bool=True,
     weight_decay:float=.05,
     warmup:float=.05, # part of the run
-    apart:float=.5, # part of the run in which the texture unit learns from its frame head alone
+    texture_epochs:int=8, # before these: epochs in which the texture unit learns alone, from single frames
     ema:float=.99, # decay of the averaged weights
     clip_norm:float=1., # of the gradient
     mixed_precision:str='no', # 'bf16' or 'fp16', as the device allows
@@ -353,45 +361,59 @@ def train(
     table = _table(train_set)
     labels = _shuffled(table, seed) if shuffle_labels else table['label'].to_numpy()
     if epochs < 1: raise UsageError(f'epochs must be at least 1, not {epochs}')
-    per_epoch = len(balanced_batches(labels, batch_size, 0, clips_per_epoch))
     start = Detector.load(init) if isinstance(init, (str, Path)) else init
     if start is not None and start.config != config: raise UsageError('the weights to start from belong to another configuration')
     settings = dict(preset=preset, overrides=overrides, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, shuffle_labels=shuffle_labels, clips_per_epoch=clips_per_epoch,
-        augment=augment, weight_decay=weight_decay, warmup=warmup, apart=apart, ema=ema, clip_norm=clip_norm, mixed_precision=mixed_precision, pretrained=start is not None,
+        augment=augment, weight_decay=weight_decay, warmup=warmup, texture_epochs=texture_epochs, ema=ema, clip_norm=clip_norm, mixed_precision=mixed_precision, pretrained=start is not None,
         training_clips=len(table), data=zlib.crc32(table.to_csv(index=False).encode()))
     seed_everything(seed)
     net = Detector(config)
     if start is not None: net.load_state_dict(start.state_dict())
-    run = _Run(net, settings, out, epochs*per_epoch)
+    run = _Run(net, settings, out)
     if resume and (out/'state.safetensors').exists(): run.load()
     out.mkdir(parents=True, exist_ok=True)
-    about = dict(trained_on=what + (' (labels shuffled)' if shuffle_labels else ''), **{k: settings[k] for k in ('seed', 'epochs', 'batch_size', 'lr', 'shuffle_labels', 'training_clips')})
-    _fit(run, _Labelled(train_set, labels, _performances(train_set)), val_set, per_epoch, about, max_minutes, save_minutes, workers, quiet)
+    about = dict(trained_on=what + (' (labels shuffled)' if shuffle_labels else ''), **{k: settings[k] for k in ('seed', 'texture_epochs', 'epochs', 'batch_size', 'lr', 'shuffle_labels', 'training_clips')})
+    _fit(run, _Labelled(train_set, labels, _performances(train_set)), val_set, about, max_minutes, save_minutes, workers, quiet)
     return Detector.load(out/'best.safetensors')
 
-# %% ../nbs/15_training.ipynb #ba3a3f8f
-def _fit(run, items, val_set, per_epoch, about, max_minutes, save_minutes, workers, quiet):
+# %% ../nbs/15_training.ipynb #872722e3
+def _batches(items, s, epoch, by_frame):
+    "Batches of an epoch; single frames come in twice as many at once, and every frame has its turn."
+    size, n = s['batch_size'], s['clips_per_epoch'] or len(items)
+    if by_frame: size, n = 2*size, n*len(items[0][0])
+    return balanced_batches(items.labels, size, (s['seed'], epoch), n, items.keys)
+
+def _per_epoch(items, s, by_frame): return len(_batches(items, s, 0, by_frame))
+
+def _loss(at, by_frame):
+    clip, frame = (v/max(at['batch'], 1) for v in at['sums'])
+    return frame if by_frame else .7*clip + .3*frame
+
+def _fit(run, items, val_set, about, max_minutes, save_minutes, workers, quiet):
     s, at, acc, began = run.settings, run.at, run.acc, time.monotonic()
     world, epochs = acc.num_processes, s['epochs']
-    total = epochs*max(1, per_epoch//world)
+    alone = s['texture_epochs']
+    total = alone*max(1, _per_epoch(items, s, True)//world) + epochs*max(1, _per_epoch(items, s, False)//world)
     run.steps = total
     with _Interrupt() as stop, progress(total=total, desc='train', unit='step', disable=quiet or not acc.is_main_process) as bar:
         if at['step']: bar.update(at['step']); bar.unpause()
-        while at['epoch'] < epochs:
+        while at['epoch'] < alone + epochs:
+            by_frame = at['epoch'] < alone
+            per_epoch = _per_epoch(items, s, by_frame)
             tick, first = time.monotonic(), at['batch']
-            batches = balanced_batches(items.labels, s['batch_size'], (s['seed'], at['epoch']), s['clips_per_epoch'], items.keys)
+            batches = _batches(items, s, at['epoch'], by_frame)
             mine = batches[acc.process_index:len(batches)//world*world or None:world][at['batch']:]
             loader = torch.utils.data.DataLoader(items, batch_sampler=mine, collate_fn=_collate, num_workers=workers, generator=torch.Generator())
             for clips, labels in loader:
-                run.step(clips, labels)
-                bar.update(); bar.set_postfix(epoch=f'{at["epoch"] + 1}/{epochs}', loss=f'{(.7*at["sums"][0] + .3*at["sums"][1])/at["batch"]:.3f}')
+                run.step(clips, labels, by_frame)
+                bar.update(); bar.set_postfix(epoch=f'{at["epoch"] + 1}/{alone + epochs}', loss=f'{_loss(at, by_frame):.3f}')
                 late = world == 1 and max_minutes is not None and time.monotonic() - began > 60*max_minutes
                 now = world == 1 and stop.hit
                 if now or late or time.monotonic() - run.saved > 60*save_minutes: run.save()
                 if now: raise KeyboardInterrupt
                 if late and at['batch'] < per_epoch//world: return _keep(run, about, None)
             seconds, done = time.monotonic() - tick, at['batch'] - first
-            _close_epoch(run, val_set, about, dict(seconds=seconds, clips_per_second=done*world*s['batch_size']/max(seconds, 1e-9)))
+            _close_epoch(run, None if by_frame else val_set, about, dict(seconds=seconds, clips_per_second=done*world*s['batch_size']/max(seconds, 1e-9)))
             if _any(acc, stop.hit): raise KeyboardInterrupt
             if _any(acc, max_minutes is not None and time.monotonic() - began > 60*max_minutes): return
 
@@ -401,8 +423,8 @@ def _close_epoch(run, val_set, about, speed):
     "Validate, write the history, keep the best, and save the state last."
     at, n = run.at, run.at['batch']
     clip, frame = (v/max(n, 1) for v in at['sums'])
-    row = dict(epoch=at['epoch'] + 1, step=at['step'], lr=run.optimizer.param_groups[0]['lr'], loss=.7*clip + .3*frame, clip_loss=clip, frame_loss=frame,
-        **run.validate(val_set, run.settings['batch_size']), **speed)
+    row = dict(epoch=at['epoch'] + 1, step=at['step'], lr=run.optimizer.param_groups[0]['lr'], loss=_loss(at, val_set is None), clip_loss=clip, frame_loss=frame,
+        **(dict.fromkeys(['val_auc', 'val_clip_auc', 'val_loss'], math.nan) if val_set is None else run.validate(val_set, run.settings['batch_size'])), **speed)
     rank = [round(row['val_auc'], 6), -row['val_loss']] if math.isfinite(row['val_auc']) else None
     row['best'] = rank is None or at['best'] is None or rank > at['best']
     at['history'].append(row)

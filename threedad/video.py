@@ -21,10 +21,14 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from .core import PALETTE, FileError, UsageError, VideoError, asset, atomic_path, read_json, write_json
 from .core import progress as progress_bar
 
-# %% ../nbs/03_video.ipynb #e80d132c
+# %% ../nbs/03_video.ipynb #9b0d7bf2
 def _even(image):
     h, w = image.shape[:2]
     return np.pad(image, ((0, h % 2), (0, w % 2), (0, 0)), mode='edge') if h % 2 or w % 2 else np.ascontiguousarray(image)
+
+def _steady(): # x264's AVX-512 code gives other bytes on every run at some sizes; its AVX2 code does not
+    from numpy._core._multiarray_umath import __cpu_features__ as cpu
+    return {'x264-params': 'asm=AVX2'} if cpu.get('AVX512F') else {}
 
 def write_video(
     path: str | os.PathLike,            # .mp4, .mkv or .mov
@@ -42,7 +46,7 @@ def write_video(
     rate, convert = Fraction(fps).limit_denominator(1001), VideoReformatter()
     with atomic_path(path) as tmp, av.open(str(tmp), 'w', options={'movflags': 'use_metadata_tags+faststart'}) as container:
         container.metadata.update({k: str(v) for k, v in (metadata or {}).items()})
-        stream = container.add_stream('libx264', rate=rate, options={'crf': str(crf), 'preset': preset, 'threads': '1'})
+        stream = container.add_stream('libx264', rate=rate, options={'crf': str(crf), 'preset': preset, 'threads': '1'} | _steady())
         stream.height, stream.width = _even(first).shape[:2]
         stream.pix_fmt, stream.codec_context.colorspace = 'yuv420p', Colorspace.SMPTE170M
         if times is not None: stream.codec_context.time_base = Fraction(1, 90000)
