@@ -5,7 +5,7 @@ PIP_ARGS ?=
 BIN := .venv/bin
 OUT ?= data/demo
 export PYTHONUNBUFFERED = 1
-export OMP_WAIT_POLICY = PASSIVE
+export GOMP_SPINCOUNT = 30000
 
 .PHONY: help demo test test-slow bench lab docs export hooks head clean setup
 help: ## this list

@@ -185,12 +185,13 @@ class Trajectory:
         return (f'Trajectory of {t.video_id.iloc[0]}: {len(t)} frames, yaw {t.yaw.min():.0f}..{t.yaw.max():.0f}°, pitch {t.pitch.min():.0f}..{t.pitch.max():.0f}°, '
                 f'residual {t.residual.median():.2%} of the eye distance')
 
-# %% ../nbs/04_fit.ipynb #a0bc6a67
+# %% ../nbs/04_fit.ipynb #0f785c25
 def fit(
     track: Track,                       # from `threedad.video.track`
     model: MorphableModel | None = None, # the shipped head by default
     video_id: str | None = None,        # written into the table; the file name by default
-    sigma: float = .02,                 # scatter of a landmark, in eye distances
+    sigma: float = .02,                 # scatter of a landmark from frame to frame, in eye distances
+    identity_sigma: float = .15,        # the same for what is common to all frames
     identity_frames: int = 128,         # frames that determine the identity
     batch: int = 128,                   # frames fitted at once
 ) -> Trajectory:
@@ -203,7 +204,7 @@ def fit(
     k, n = len(model.expression), len(found)
     some = np.unique(np.linspace(0, n - 1, min(n, identity_frames)).round().astype(int))
     s, R, t = _first_pose(pts.mean, x)
-    a, b, *_ = _gauss_newton(pts, x[some], (np.zeros(len(model.identity)), np.zeros((len(some), k)), s[some], R[some], t[some]), 'shared', sigma, 6)
+    a, b, *_ = _gauss_newton(pts, x[some], (np.zeros(len(model.identity)), np.zeros((len(some), k)), s[some], R[some], t[some]), 'shared', identity_sigma, 6)
     by_actions = _Points(model, 'actions')
     rows = []
     for i in range(0, n, batch):
