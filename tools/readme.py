@@ -11,8 +11,11 @@ def main(root=Path(__file__).resolve().parents[1]):
     nb.cells = [c for c in nb.cells if not re.match(r"#\|\s*(hide|export|default_exp)\b", c.source)]
     for c in nb.cells:
         if c.cell_type == "code":
+            if re.search(r"^#\|\s*echo:\s*false", c.source, flags=re.M):
+                c.metadata["transient"] = {"remove_source": True}
             c.source = re.sub(r"^#\|.*\n", "", c.source, flags=re.M)
             c.outputs = [o for o in c.outputs if o.output_type != "stream" or o.name != "stderr"]
+    nb.metadata["language_info"] = {"name": "python"}
     text, resources = MarkdownExporter().from_notebook_node(nb)
     images = root / "docs" / "images"
     for old in images.glob("output_*"):
@@ -21,6 +24,8 @@ def main(root=Path(__file__).resolve().parents[1]):
         images.mkdir(parents=True, exist_ok=True)
         (images / name).write_bytes(data)
         text = text.replace(f"({name})", f"(docs/images/{name})")
+    text = re.sub(r"<style scoped>.*?</style>\n?", "", text, flags=re.S)
+    text = re.sub(r"\n +\n!\[png\]", "\n\n![figure]", text)
     text = "<!-- made from index.ipynb by `make export`; edit that -->\n\n" + re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
     (root / "README.md").write_text(text, encoding="utf-8")
 
