@@ -36,7 +36,7 @@ class _Labelled(torch.utils.data.Dataset):
 
 def _collate(items): return [torch.as_tensor(c) for c, _ in items], torch.tensor([l for _, l in items])
 
-# %% ../nbs/15_training.ipynb #82540d6a
+# %% ../nbs/15_training.ipynb #c4c6b3b3
 def balanced_batches(
     labels:np.ndarray, # of every item
     batch_size:int, # even
@@ -45,7 +45,7 @@ def balanced_batches(
     keys=None, # of every item; a real and a fake item with the same key are a pair
 ) -> list[list[int]]:
     "Batches of item numbers, half real and half fake, in pairs where there are any."
-    if batch_size < 2 or batch_size % 2: raise UsageError(f'batch_size must be even, half real and half fake, not {batch_size}')
+    _check_batch(batch_size)
     r, labels = np.random.default_rng(seed), np.asarray(labels)
     n, half = max(1, (clips or len(labels))//batch_size), batch_size//2
     sides = []
@@ -55,6 +55,9 @@ def balanced_batches(
         sides.append(np.concatenate([r.permutation(items) for _ in range(-(-n*half//len(items)))])[:n*half])
     if keys is not None: sides[1] = _partners(sides, labels, list(keys), r)
     return np.concatenate([i.reshape(n, half) for i in sides], 1).tolist()
+
+def _check_batch(size):
+    if size < 2 or size % 2: raise UsageError(f'batch_size must be even, half real and half fake, not {size}')
 
 def _partners(sides, labels, keys, r):
     "For every real item a fake one of its key, taking turns; where there is none, the fake that was drawn for its place."
@@ -300,7 +303,7 @@ class _Run:
 
 def _plain(clips, size, device): return torch.stack([_side(c, size) for c in clips]).to(device).float()/255
 
-# %% ../nbs/15_training.ipynb #f68bd156
+# %% ../nbs/15_training.ipynb #00e67ffc
 def _split(data, config, clips_per_video, quiet=False):
     "Training and validation datasets, and a line on what they hold."
     if not _is_store(data):
@@ -361,6 +364,7 @@ def train(
     table = _table(train_set)
     labels = _shuffled(table, seed) if shuffle_labels else table['label'].to_numpy()
     if epochs < 1: raise UsageError(f'epochs must be at least 1, not {epochs}')
+    _check_batch(batch_size)
     start = Detector.load(init) if isinstance(init, (str, Path)) else init
     if start is not None and start.config != config: raise UsageError('the weights to start from belong to another configuration')
     settings = dict(preset=preset, overrides=overrides, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, shuffle_labels=shuffle_labels, clips_per_epoch=clips_per_epoch,
