@@ -236,7 +236,7 @@ def _tabulate(track, found, a, f, video_id):
 import math
 from fastcore.basics import patch
 
-# %% ../nbs/04_fit.ipynb #86feba2d
+# %% ../nbs/04_fit.ipynb #7bc5daa8
 def _columns(table, columns, default): # names that exist, or one line that says which do not
     columns = list(default) if columns is None else [columns] if isinstance(columns, str) else list(columns)
     if missing := [c for c in ['frame', 'time', *columns] if c not in table]: raise UsageError(f"the trajectory has no column {', '.join(missing)}")
@@ -254,6 +254,14 @@ def _unwrapped(table, columns, run): # n x k float64, angles in degrees made con
         if c in ('yaw', 'pitch', 'roll') and (ok := np.isfinite(x[:, k])).any(): x[ok, k] = np.unwrap(x[ok, k], period=360)
     return x
 
+@patch
+def runs(self: Trajectory,
+    columns: list[str] | None = None, # rows without any value here belong to no run
+) -> list[np.ndarray]:                # row numbers, one array a run
+    "The stretches of consecutive frames."
+    t = self.table
+    return _runs(t['frame'].to_numpy(), t['time'].to_numpy(float), t[_columns(t, columns, [])].notna().any(axis=1).to_numpy() if columns else None)
+
 # %% ../nbs/04_fit.ipynb #fe982c27
 def _local(t, x, n, degree, order): # t: m, x: m x k -> m x k: derivative of the polynomial through n neighbours, at each t
     m = len(t)
@@ -265,7 +273,7 @@ def _local(t, x, n, degree, order): # t: m, x: m x k -> m x k: derivative of the
     weights = np.linalg.pinv(V)[:, order]*math.factorial(order)/h**order
     return np.einsum('mn,mnk->mk', weights, x[at])
 
-# %% ../nbs/04_fit.ipynb #a8df9988
+# %% ../nbs/04_fit.ipynb #b40fc158
 @patch
 def smooth(self: Trajectory,
     columns: list[str] | None = None, # pose, expression and actions by default
@@ -277,20 +285,20 @@ def smooth(self: Trajectory,
     columns = _columns(t, columns, [c for c in POSE_COLUMNS + EXPRESSION_COLUMNS + ACTION_COLUMNS if c in t])
     if not seconds > 0 or degree < 0: raise UsageError(f'cannot smooth over {seconds} seconds with degree {degree}')
     time, out = t['time'].to_numpy(float), t[columns].to_numpy(float, copy=True)
-    for run in _runs(t['frame'].to_numpy(), time, t[columns].notna().any(axis=1)):
+    for run in self.runs(columns):
         n = 2*int(seconds/2/np.median(np.diff(time[run])) + 1e-6) + 1 if len(run) > 1 else 1
         out[run] = _local(time[run], _unwrapped(t, columns, run), n, degree, 0)
     t[columns] = out.astype(np.float32)
-    return Trajectory(t)
+    return Trajectory(t.copy())
 
-# %% ../nbs/04_fit.ipynb #f768c5ea
+# %% ../nbs/04_fit.ipynb #e71b67f4
 @patch
 def resample(self: Trajectory,
     fps: float | None = None, # rows a second; the median rate of the video by default
     fill: float = 0.,         # gaps up to this many seconds are interpolated, and marked
 ) -> Trajectory:              # with the columns `source` and `filled`
     "The trajectory on an even grid of times; gaps are NaN."
-    t = self.table.dropna(subset=['time']).drop_duplicates('time').sort_values('time')
+    t = self.table.drop(columns=['source', 'filled'], errors='ignore').dropna(subset=['time']).drop_duplicates('time').sort_values('time')
     if not len(t): raise UsageError('no frames to resample')
     time = t['time'].to_numpy(float)
     fps = fps or (1/float(np.median(np.diff(time))) if len(time) > 1 else 1.)
@@ -301,24 +309,23 @@ def resample(self: Trajectory,
     near = np.where(grid - time[left] <= time[right] - grid, left, right)
     here = np.abs(grid - time[near]) <= (.5 + 1e-6)/fps
     filled = ~here & (time[right] - time[left] <= fill + 1e-9) & (grid > time[left]) & (grid < time[right])
-    out = t.iloc[near].reset_index(drop=True)
-    numbers = [c for c in out.select_dtypes('number') if c not in ('frame', 'time')]
-    angles, x = [c for c in ('yaw', 'pitch', 'roll') if c in out], _unwrapped(t, numbers, np.arange(len(t)))
+    numbers = [c for c in t.select_dtypes('number') if c not in ('frame', 'time')]
     w = ((grid - time[left])/np.maximum(time[right] - time[left], 1e-12))[filled, None]
-    values = out[numbers].to_numpy(float, copy=True)
+    x, values = _unwrapped(t, numbers, np.arange(len(t))), t[numbers].to_numpy(float)[near]
     values[~here] = np.nan
     values[filled] = (1 - w)*x[left[filled]] + w*x[right[filled]]
-    out[numbers] = values.astype(np.float32)
-    out.loc[filled, angles] = (out.loc[filled, angles] + 180) % 360 - 180
-    source = np.where(here, out['frame'], -1).astype(np.int32)
-    return Trajectory(out.assign(frame=np.arange(len(grid), dtype=np.int32), time=grid, source=source, filled=filled))
+    values = pd.DataFrame(values.astype(np.float32), columns=numbers)
+    for c in {'yaw', 'pitch', 'roll'} & set(numbers): values.loc[filled, c] = (values.loc[filled, c] + 180) % 360 - 180
+    rest = t.drop(columns=numbers).iloc[near].reset_index(drop=True)
+    rest = rest.assign(frame=np.arange(len(grid), dtype=np.int32), time=grid, source=np.where(here, rest['frame'], -1).astype(np.int32), filled=filled)
+    return Trajectory(pd.concat([rest, values], axis=1)[[*t, 'source', 'filled']])
 
-# %% ../nbs/04_fit.ipynb #8afea5ec
+# %% ../nbs/04_fit.ipynb #2026d53c
 def _derivative(self, columns, order, n):
     columns = _columns(self.table, columns, POSE_COLUMNS)
     t = self.table[['frame', 'time']].copy()
     time, out = t['time'].to_numpy(float), np.full((len(t), len(columns)), np.nan)
-    for run in _runs(t['frame'].to_numpy(), time, self.table[columns].notna().any(axis=1)):
+    for run in self.runs(columns):
         if len(run) >= n: out[run[n//2:-(n//2)]] = _local(time[run], _unwrapped(self.table, columns, run), n, n - 1, order)[n//2:-(n//2)]
     return t.assign(**dict(zip(columns, out.T)))
 
@@ -404,12 +411,12 @@ def mouth_events(self: Trajectory,
     "The openings of the jaw, one row each."
     return _events(self, ['jawOpen'], high, low, rest)
 
-# %% ../nbs/04_fit.ipynb #a77df2f2
+# %% ../nbs/04_fit.ipynb #b2a55c29
 @patch
 def seconds_seen(self: Trajectory) -> float: # 0 for fewer than two frames in a row
     "Length of what was tracked, in seconds; missing frames do not count."
     t = self.table['time'].to_numpy(float)
-    runs = _runs(self.table['frame'].to_numpy(), t)
+    runs = self.runs()
     steps = np.concatenate([np.diff(t[r]) for r in runs]) if runs else np.empty(0)
     return float(steps.sum() + np.median(steps)*len(runs)) if len(steps) else 0.
 
