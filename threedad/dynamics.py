@@ -6,17 +6,17 @@
 __all__ = ['FEATURES', 'noise', 'feature_label', 'dynamics', 'feature_table', 'compare', 'same_performance', 'compare_pairs',
            'adjust', 'pair_summary', 'effect_sizes']
 
-# %% ../nbs/08_dynamics.ipynb #ba000ed9
-import math
+# %% ../nbs/08_dynamics.ipynb #738eb87c
 from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
-from .core import FAKE, LABELS, REAL, UsageError, progress, rng
+from .core import FAKE, LABELS, REAL, UsageError, rng
+from .core import progress as progress_bar
 from .fit import ACTION_COLUMNS, EXPRESSION_COLUMNS, IDENTITY_COLUMNS, Trajectory
 
-# %% ../nbs/08_dynamics.ipynb #451b6381
+# %% ../nbs/08_dynamics.ipynb #fffbf3e7
 def noise(
     traj: Trajectory,
     columns: list[str], # NaN in a column leaves its neighbours out
@@ -27,7 +27,7 @@ def noise(
     for run in (r for r in traj.runs() if len(r) > 2):
         y, step = x[run], np.diff(t[run])
         a = (step[1:]/(step[1:] + step[:-1]))[:, None]
-        d = (y[1:-1] - a*y[:-2] - (1 - a)*y[2:])/np.sqrt(1 + a**2 + (1 - a)**2)
+        d = (a*(y[1:-1] - y[:-2]) + (1 - a)*(y[1:-1] - y[2:]))/np.sqrt(1 + a**2 + (1 - a)**2)
         total, n = total + np.nansum(d**2, 0), n + np.isfinite(d).sum(0)
     return np.sqrt(total/np.where(n > 0, n, np.nan))
 
@@ -99,7 +99,7 @@ def dynamics(
     about = dict(frames=len(t), seconds=seen, fps=1/float(np.median(step)) if len(step) else np.nan)
     return pd.Series(about | {k: out.get(k, np.nan) for k in FEATURES} | (single if per_coefficient else {}), dtype=float)
 
-# %% ../nbs/08_dynamics.ipynb #f2159717
+# %% ../nbs/08_dynamics.ipynb #fcadb502
 _ABOUT = ['corpus', 'label', 'manipulation', 'compression', 'split', 'group']
 
 def feature_table(
@@ -107,12 +107,13 @@ def feature_table(
     videos: pd.DataFrame | None = None,                # the store's videos, for label, group and the like
     per_coefficient: bool = False,                     # every single coefficient too
     rate: float | None = None,                         # frames a second to thin faster videos to
+    progress: bool = True,                             # show a progress bar if it takes more than two seconds
 ) -> pd.DataFrame:                                     # video_id, what `videos` says, frames, seconds, fps, `FEATURES`
     "Statistics of many videos, one row each."
     table = trajectories if isinstance(trajectories, pd.DataFrame) else pd.concat([t.table if isinstance(t, Trajectory) else t for t in trajectories] or [pd.DataFrame()])
     if missing := [c for c in ('video_id', 'frame', 'time') if c not in table]: raise UsageError(f"the trajectories have no column {', '.join(missing)}")
     parts = table.groupby('video_id', sort=False)
-    out = pd.DataFrame({v: dynamics(t, per_coefficient, rate) for v, t in progress(parts, 'dynamics', len(parts), 'video', delay=2)}).T.rename_axis('video_id').reset_index()
+    out = pd.DataFrame({v: dynamics(t, per_coefficient, rate) for v, t in progress_bar(parts, 'dynamics', len(parts), 'video', disable=not progress, delay=2)}).T.rename_axis('video_id').reset_index()
     if videos is None: return out
     about = videos[['video_id', *(c for c in _ABOUT if c in videos)]].drop_duplicates('video_id')
     if lost := sorted(set(out['video_id']) - set(about['video_id'])): raise UsageError(f'{len(lost)} videos have a trajectory but no row in videos, e.g. {lost[0]}')

@@ -262,7 +262,7 @@ def runs(self: Trajectory,
     t = self.table
     return _runs(t['frame'].to_numpy(), t['time'].to_numpy(float), t[_columns(t, columns, [])].notna().any(axis=1).to_numpy() if columns else None)
 
-# %% ../nbs/04_fit.ipynb #fe982c27
+# %% ../nbs/04_fit.ipynb #0e7d1ca4
 def _local(t, x, n, degree, order): # t: m, x: m x k -> m x k: derivative of the polynomial through n neighbours, at each t
     m = len(t)
     n = min(n, m)
@@ -271,7 +271,7 @@ def _local(t, x, n, degree, order): # t: m, x: m x k -> m x k: derivative of the
     h = np.median(np.diff(t)) if m > 1 else 1.
     V = ((t[at] - t[:, None])/h)[..., None]**np.arange(degree + 1)
     weights = np.linalg.pinv(V)[:, order]*math.factorial(order)/h**order
-    return np.einsum('mn,mnk->mk', weights, x[at])
+    return np.einsum('mn,mnk->mk', weights, x[at] - x[:, None]) + (x if order == 0 else 0)
 
 # %% ../nbs/04_fit.ipynb #b40fc158
 @patch
