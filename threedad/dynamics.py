@@ -168,7 +168,7 @@ def compare_pairs(
     rows = [compare(parts[r], parts[f], per_coefficient, rate).reset_index().assign(real_id=r, fake_id=f, group=k) for r, f, k in zip(pairs['real'], pairs['fake'], groups)]
     return pd.concat(rows, ignore_index=True)[['real_id', 'fake_id', 'group', 'feature', 'real', 'fake', 'ratio']]
 
-# %% ../nbs/08_dynamics.ipynb #2339c565
+# %% ../nbs/08_dynamics.ipynb #aab410b4
 def adjust(
     p: np.ndarray,        # p-values; NaN for questions that could not be asked
     method: str = 'bh',   # 'bh' (Benjamini-Hochberg), 'holm', or 'none'
@@ -186,7 +186,7 @@ def adjust(
         p[ok] = q
     return p
 
-# %% ../nbs/08_dynamics.ipynb #94bfa4a5
+# %% ../nbs/08_dynamics.ipynb #e3d8db61
 def _group_weights(groups, samples, g): # -> samples x n: how often each row is drawn when groups are drawn with replacement
     names, index = np.unique(np.asarray(groups).astype(str), return_inverse=True)
     return g.multinomial(len(names), np.full(len(names), 1/len(names)), size=samples)[:, index], index, len(names)
@@ -224,7 +224,7 @@ def pair_summary(
     out.insert(6, 'p_corrected', adjust(out['p'], correction))
     return out.sort_values('p', kind='stable', ignore_index=True)
 
-# %% ../nbs/08_dynamics.ipynb #c953b94d
+# %% ../nbs/08_dynamics.ipynb #1aac2292
 def _cliff(x, F, R): # x: n; weights of fakes and reals, B x n -> B
     order = np.argsort(x, kind='stable')
     starts = np.flatnonzero(np.r_[True, np.diff(x[order]) > 0])
@@ -249,7 +249,7 @@ def _relabelled(labels, index, samples, g): # labels exchanged within mixed grou
         for j, at in enumerate(pure): out[:, at] = swapped[:, j, None]
     return out
 
-# %% ../nbs/08_dynamics.ipynb #b69afc53
+# %% ../nbs/08_dynamics.ipynb #f6b489f4
 def effect_sizes(
     features: pd.DataFrame,           # of `feature_table`, with `label` and `group`
     columns: list[str] | None = None, # features; all by default
