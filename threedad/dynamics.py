@@ -68,7 +68,7 @@ def _group(out, single, traj, name, columns): # spread, noise and jitter of a gr
     out |= {f'{name}_spread': _rms(s), f'{name}_noise': _rms(n), f'{name}_jitter': _median(n/np.where(s > 1e-5, s, np.nan))}
     single |= {f'{c}_std': v for c, v in zip(columns, s)} | {f'{c}_noise': v for c, v in zip(columns, n)}
 
-# %% ../nbs/08_dynamics.ipynb #0cb8af42
+# %% ../nbs/08_dynamics.ipynb #bf472b28
 def dynamics(
     traj: Trajectory | pd.DataFrame, # of one video
     per_coefficient: bool = False,   # `_std` and `_noise` of every single coefficient too
@@ -79,22 +79,22 @@ def dynamics(
     if missing := [c for c in ('frame', 'time') if c not in traj.table]: raise UsageError(f"the trajectory has no column {', '.join(missing)}")
     traj = _thinned(Trajectory(traj.table.sort_values('frame').reset_index(drop=True)), rate)
     t, out, single, step = traj.table, {}, {}, np.diff(traj.table['time'].to_numpy(float))
-    have = lambda *names: all(c in t and t[c].notna().any() for c in names)
-    if angles := [a for a in ('yaw', 'pitch', 'roll') if have(a)]:
+    have = set(t.columns[t.notna().any()])
+    if angles := [a for a in ('yaw', 'pitch', 'roll') if a in have]:
         v, j = traj.velocity(angles), traj.jerk(angles)
         for a in angles: out |= {f'{a}_std': float(np.std(np.unwrap(t[a].dropna(), period=360))), f'{a}_speed': _rms(v[a]), f'{a}_jerk': _rms(j[a])}
         out['pose_noise'] = _rms(noise(traj, angles))
-    if have('scale') and t['scale'].median() > 0: out['scale_noise'] = float(noise(traj, ['scale'])[0]/t['scale'].median())
+    if 'scale' in have and t['scale'].median() > 0: out['scale_noise'] = float(noise(traj, ['scale'])[0]/t['scale'].median())
     for name, columns in (('expression', EXPRESSION_COLUMNS), ('actions', ACTION_COLUMNS)): _group(out, single, traj, name, columns)
-    _group(out, single, traj, 'identity', [c for c in IDENTITY_COLUMNS if have(c) and t[c].nunique() > 1])
+    _group(out, single, traj, 'identity', [c for c in IDENTITY_COLUMNS if c in have and np.ptp(t[c].dropna()) > 0])
     for c in ('identity_drift', 'residual', 'residual_actions'):
-        if have(c): out |= {c: float(t[c].median()), f'{c}_noise': float(noise(traj, [c])[0])}
+        if c in have: out |= {c: float(t[c].median()), f'{c}_noise': float(noise(traj, [c])[0])}
     seen = traj.seconds_seen()
-    if have('eyeBlinkLeft') or have('eyeBlinkRight'):
+    if have & {'eyeBlinkLeft', 'eyeBlinkRight'}:
         e = traj.blinks()
-        out |= dict(blink_rate=traj.blink_rate(), blink_duration=_median(e['duration'].mask(e['cut']).to_numpy(float)), blink_peak=_median(e['peak'].to_numpy(float)))
-    if have('jawOpen') and seen: out['mouth_rate'] = 60*len(traj.mouth_events())/seen
-    if (exp := [c for c in EXPRESSION_COLUMNS if have(c)]) and angles and len(t.dropna(subset=angles + exp)) >= 8:
+        out |= dict(blink_rate=60*len(e)/seen if seen else np.nan, blink_duration=_median(e['duration'].mask(e['cut']).to_numpy(float)), blink_peak=_median(e['peak'].to_numpy(float)))
+    if 'jawOpen' in have and seen: out['mouth_rate'] = 60*len(traj.mouth_events())/seen
+    if (exp := [c for c in EXPRESSION_COLUMNS if c in have]) and angles and len(t.dropna(subset=angles + exp)) >= 8:
         out['pose_expression'] = _rms(traj.pose_correlation(exp, angles)['r'])
     about = dict(frames=len(t), seconds=seen, fps=1/float(np.median(step)) if len(step) else np.nan)
     return pd.Series(about | {k: out.get(k, np.nan) for k in FEATURES} | (single if per_coefficient else {}), dtype=float)
