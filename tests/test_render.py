@@ -23,20 +23,23 @@ def placed(model, g, size=SIZE, eyes=EYES, turn=80):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_agrees_with_ray_casting(model, seed):
-    "Mask IoU at least 0.995; depth within 1e-3 eye distances wherever both see the head."
+    "Mask IoU at least 0.995; the same triangle nearly everywhere, with its depth within 1e-3 eye distances, and so 99.9 % of all pixels."
     trimesh = pytest.importorskip("trimesh")
     pytest.importorskip("rtree")
     p = placed(model, rng(seed))
     mesh = trimesh.Trimesh(p * [1, -1, 1], model.faces, process=False)
     y, x = np.mgrid[:SIZE, :SIZE] + .5
     at, ray, tri = mesh.ray.intersects_location(np.stack([x.ravel(), -y.ravel(), np.full(x.size, 1e3)], 1), np.tile([0., 0, -1], (x.size, 1)))
-    front, cast = mesh.face_normals[tri, 2] > 0, np.full(x.size, -np.inf)
-    np.maximum.at(cast, ray[front], at[front, 2])
-    cast, ours = cast.reshape(SIZE, SIZE), rasterize(p, model.faces, SIZE, SIZE)
-    hit = np.isfinite(cast)
-    assert hit.sum() > 1000 and (hit & ours.mask).sum() / (hit | ours.mask).sum() >= .995
+    hits = np.argsort(at[:, 2])
+    hits = hits[mesh.face_normals[tri[hits], 2] > 0]
+    cast, nearest = np.full(x.size, -np.inf), np.full(x.size, -1)
+    cast[ray[hits]], nearest[ray[hits]] = at[hits, 2], tri[hits]
+    cast, nearest, ours = cast.reshape(SIZE, SIZE), nearest.reshape(SIZE, SIZE), rasterize(p, model.faces, SIZE, SIZE)
+    hit = nearest >= 0
     both = hit & ours.mask
-    assert np.abs(cast[both] - ours.depth[both]).max() / EYES < 1e-3
+    assert hit.sum() > 1000 and both.sum() / (hit | ours.mask).sum() >= .995
+    error, same = np.abs(cast[both] - ours.depth[both]) / EYES, nearest[both] == ours.tri[both]
+    assert same.mean() > .99 and error[same].max() < 1e-3 and (error < 1e-3).mean() > .999
 
 
 def test_a_batch_is_its_frames(model):
