@@ -7,14 +7,14 @@ __all__ = ['LANDMARKS_68', 'MorphableModel', 'euler_to_matrix', 'matrix_to_euler
            'unwhiten', 'load_mean_std', 'read_pickle', 'load_bfm', 'load_blendshapes']
 
 # %% ../nbs/01_morphable.ipynb #0065c67b
-import io, os, pickle
+import os, pickle
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from .core import AssetError, FileError, ThreedadError, UsageError, asset, natural_key
+from .core import AssetError, FileError, UsageError, asset, natural_key
 
 # %% ../nbs/01_morphable.ipynb #5fa38c4d
 @dataclass(eq=False)
