@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['Buffers', 'rasterize', 'interpolate', 'weld', 'vertex_normals', 'pncc_colors', 'depth_image', 'normal_image',
            'pncc_image', 'region_image', 'Light', 'irradiance', 'lit_from', 'ambient_occlusion', 'to_linear', 'to_srgb',
-           'shade', 'render', 'uv_layout', 'unwrap']
+           'shade', 'render_batch', 'render', 'uv_layout', 'unwrap', 'rerender']
 
 # %% ../nbs/02_render.ipynb #8cb0b61d
 import functools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ import numpy as np
 def _compiled(f):
     "Compile `f` on its first call; the result is kept on disk where that is possible."
     import numba
-    options = dict(error_model='numpy', boundscheck=False)
+    options = dict(error_model='numpy', boundscheck=False, nogil=True)
     if '__file__' not in globals(): return numba.njit(**options)(f)
     try: return numba.njit(cache=True, **options)(f)
     except RuntimeError: return numba.njit(**options)(f)
@@ -29,14 +30,16 @@ def _compiled(f):
 def _raster(points, faces, cull, tri, bary, depth):
     H, W = depth.shape
     tri[:] = -1; bary[:] = 0; depth[:] = -np.inf
-    limit = 1 << 20
+    limit, far = 1 << 20, np.int64(1) << 40
+    fixed = np.empty((len(points), 2), np.int64)
+    for i in range(len(points)):
+        x, y = points[i, 0], points[i, 1]
+        if max(abs(x), abs(y)) < limit: fixed[i, 0] = np.int64(np.floor(x*256 + .5)); fixed[i, 1] = np.int64(np.floor(y*256 + .5))
+        else: fixed[i, 0] = far
     for k in range(len(faces)):
         a, b, c = faces[k, 0], faces[k, 1], faces[k, 2]
-        m = max(max(abs(points[a, 0]), abs(points[b, 0]), abs(points[c, 0])), max(abs(points[a, 1]), abs(points[b, 1]), abs(points[c, 1])))
-        if not m < limit: continue
-        ax, ay = np.int64(np.floor(points[a, 0]*256 + .5)), np.int64(np.floor(points[a, 1]*256 + .5))
-        bx, by = np.int64(np.floor(points[b, 0]*256 + .5)), np.int64(np.floor(points[b, 1]*256 + .5))
-        cx, cy = np.int64(np.floor(points[c, 0]*256 + .5)), np.int64(np.floor(points[c, 1]*256 + .5))
+        ax, ay, bx, by, cx, cy = fixed[a, 0], fixed[a, 1], fixed[b, 0], fixed[b, 1], fixed[c, 0], fixed[c, 1]
+        if ax == far or bx == far or cx == far: continue
         area = (bx-ax)*(cy-ay) - (by-ay)*(cx-ax)
         if area == 0: continue
         back = area > 0                       # front faces run counter-clockwise seen with y up
@@ -51,16 +54,24 @@ def _raster(points, faces, cull, tri, bary, depth):
         nc = 0 if (dyc < 0 or (dyc == 0 and dxc > 0)) else 1
         px, py = x0*256 + 128, y0*256 + 128
         ra, rb, rc = dxa*(py-by) - dya*(px-bx), dxb*(py-cy) - dyb*(px-cx), dxc*(py-ay) - dyc*(px-ax)
-        inv, za, zb, zc = 1./area, points[a, 2], points[b, 2], points[c, 2]
+        known, inv, low, high, z0, gx, gy = False, 0., np.float32(0), np.float32(0), 0., 0., 0.
         for y in range(y0, y1+1):
             ea, eb, ec, inside = ra, rb, rc, False
             for x in range(x0, x1+1):
                 if ea >= na and eb >= nb and ec >= nc:
                     inside = True
-                    wa, wb = np.float32(ea*inv), np.float32(eb*inv)
-                    wc = np.float32(1) - wa - wb
-                    z = wa*za + wb*zb + wc*zc
+                    if not known:
+                        known, inv, za, zb, zc = True, 1./area, points[a, 2], points[b, 2], points[c, 2]
+                        low, high = min(za, zb, zc), max(za, zb, zc)
+                        xa, ya = np.float64(points[a, 0]), np.float64(points[a, 1])
+                        ux, uy, vx, vy = points[b, 0]-xa, points[b, 1]-ya, points[c, 0]-xa, points[c, 1]-ya
+                        det = ux*vy - uy*vx
+                        if det != 0: gx, gy = ((zb-za)*vy - (zc-za)*uy)/det, ((zc-za)*ux - (zb-za)*vx)/det
+                        z0 = za + gx*(.5-xa) + gy*(.5-ya)
+                    z = np.float32(min(max(z0 + gx*x + gy*y, low), high))
                     if z > depth[y, x]:
+                        wa, wb = np.float32(ea*inv), np.float32(eb*inv)
+                        wc = np.float32(1) - wa - wb
                         depth[y, x] = z; tri[y, x] = k; bary[y, x, 0] = wa
                         if back: bary[y, x, 1] = wb; bary[y, x, 2] = wc
                         else: bary[y, x, 1] = wc; bary[y, x, 2] = wb
@@ -135,9 +146,12 @@ def _normals(v, faces, join, flip, out):
             out[d, 0] += nx; out[d, 1] += ny; out[d, 2] += nz
     for d in range(len(out)):
         if join[d] != d: continue
-        n = np.sqrt(out[d, 0]**2 + out[d, 1]**2 + out[d, 2]**2)
-        if n > 0: out[d] /= n
-    for d in range(len(out)): out[d] = out[join[d]]
+        n = np.sqrt(out[d, 0]*out[d, 0] + out[d, 1]*out[d, 1] + out[d, 2]*out[d, 2])
+        if n > 0:
+            for c in range(3): out[d, c] /= n
+    for d in range(len(out)):
+        if join[d] != d:
+            for c in range(3): out[d, c] = out[join[d], c]
 
 def vertex_normals(
     vertices: np.ndarray,         # (V, 3) model space, or projected points with `image=True`
@@ -220,14 +234,25 @@ class Light:
         sh[0] += np.asarray(ambient, np.float64)/.886227
         return sh.astype(np.float32)
 
+_HARMONICS = np.float32([.886227, 2*.511664, 2*.511664, 2*.511664, 2*.429043, 2*.429043, .743125, 2*.429043, .429043])[:, None]
+
+@_compiled
+def _irradiance(normals, h, out):
+    for i in range(len(normals)):
+        x, y, z = normals[i, 0], normals[i, 1], normals[i, 2]
+        for c in range(3):
+            e = h[0, c] + h[1, c]*y + h[2, c]*z + h[3, c]*x + h[4, c]*x*y + h[5, c]*y*z + h[6, c]*(z*z - np.float32(1/3)) + h[7, c]*x*z + h[8, c]*(x*x - y*y)
+            out[i, c] = max(e, np.float32(0))
+
 def irradiance(
     normals: np.ndarray, # (..., 3) unit
     sh: np.ndarray,      # (9, 3)
 ) -> np.ndarray:         # (..., 3), not below zero
     "Irradiance of surroundings `sh` on patches with these normals."
-    x, y, z = np.moveaxis(np.asarray(normals, np.float32), -1, 0)[..., None]
-    E = .886227*sh[0] - .247708*sh[6] + 2*.511664*(sh[3]*x + sh[1]*y + sh[2]*z) + .743125*sh[6]*z*z + .429043*sh[8]*(x*x-y*y) + 2*.429043*(sh[4]*x*y + sh[7]*x*z + sh[5]*y*z)
-    return np.maximum(E, 0)
+    n = np.ascontiguousarray(normals, np.float32)
+    out = np.empty_like(n)
+    _irradiance(n.reshape(-1, 3), np.ascontiguousarray(sh, np.float32)*_HARMONICS, out.reshape(-1, 3))
+    return out
 
 # %% ../nbs/02_render.ipynb #ae8a2a7e
 @_compiled
@@ -285,22 +310,30 @@ def _tables():
     srgb = np.where(y <= .0031308, 12.92*y, 1.055*y**(1/2.4) - .055)
     return linear, np.round(255*srgb).astype(np.uint8)
 
+@_compiled
+def _encode(x, table, out):
+    for i in range(len(x)): out[i] = table[int(min(max(x[i], np.float32(0)), np.float32(1))*np.float32(4096) + np.float32(.5))]
+
 def to_linear(
     image: np.ndarray, # uint8 sRGB
 ) -> np.ndarray:       # float32, linear light 0..1
     "Bytes of an image file to linear light."
-    return _tables()[0][image]
+    return cv2.LUT(np.ascontiguousarray(image), _tables()[0]) if image.ndim == 3 and image.shape[2] == 3 and image.size else _tables()[0][image]
 
 def to_srgb(
     image: np.ndarray, # linear light, clipped to 0..1
 ) -> np.ndarray:       # uint8 sRGB
     "Linear light to the bytes of an image file."
-    return _tables()[1][(np.clip(image, 0, 1)*4096 + .5).astype(np.int32)]
+    flat = np.ascontiguousarray(image, np.float32)
+    out = np.empty(flat.shape, np.uint8)
+    _encode(flat.reshape(-1), _tables()[1], out.reshape(-1))
+    return out
 
 @_compiled
 def _shade(tri, bary, faces, normals, uv, texture, around, lit, lamp, half, color, material, out):
     H, W = tri.shape
     h, w = texture.shape[:2]
+    per_face = len(material) > 1
     for y in range(H):
         for x in range(W):
             k = tri[y, x]
@@ -322,7 +355,8 @@ def _shade(tri, bary, faces, normals, uv, texture, around, lit, lamp, half, colo
             sun = wa*lit[a] + wb*lit[b] + wd*lit[d]
             diffuse = max(nx*lamp[0] + ny*lamp[1] + nz*lamp[2], np.float32(0))*sun
             s = max(nx*half[0] + ny*half[1] + nz*half[2], np.float32(0))
-            gloss = material[k, 0]*sun*s/(material[k, 1]*(1-s) + s)
+            q = k if per_face else 0
+            gloss = material[q, 0]*sun*s/(material[q, 1]*(1-s) + s)
             for c in range(3):
                 t = (texture[i, j, c]*(1-fu) + texture[i, j+1, c]*fu)*(1-fv) + (texture[i+1, j, c]*(1-fu) + texture[i+1, j+1, c]*fu)*fv
                 e = wa*around[a, c] + wb*around[b, c] + wd*around[d, c]
@@ -339,44 +373,71 @@ def shade(
     ambient: np.ndarray|None = None,   # (V,) from `ambient_occlusion`
     lit: np.ndarray|None = None,       # (V,) from `lit_from`
     material: np.ndarray|None = None,  # (F, 2) strength and exponent of the highlight
+    out: np.ndarray|None = None,       # overwritten and returned, instead of a new array
 ) -> np.ndarray:                       # H x W x 4 float32: linear RGB times coverage, coverage
     "Texture, light and highlights."
     light = light or Light()
     one = np.ones(len(normals), np.float32)
-    if material is None: material = np.tile(np.array([.04, 14], np.float32), (len(faces), 1))
     f = lambda a: np.ascontiguousarray(a, np.float32)
     lamp = f(light.direction)/np.linalg.norm(light.direction).astype(np.float32)
     half = lamp + f([0, 0, 1]); half /= np.linalg.norm(half)
-    material = f(material)*f([light.specular, 1])
-    around = irradiance(normals, light.sh)*(one if ambient is None else ambient)[:, None]
-    out = np.empty(buffers.tri.shape + (4,), np.float32)
+    material = f([[.04, 14]] if material is None else material)*f([light.specular, 1])
+    around = irradiance(normals, light.sh)
+    if ambient is not None: around *= f(ambient)[:, None]
+    if out is None: out = np.empty(buffers.tri.shape + (4,), np.float32)
     _shade(buffers.tri, buffers.bary, np.ascontiguousarray(faces, np.int32), f(normals), f(uv), f(to_linear(texture) if texture.dtype == np.uint8 else texture),
-           f(around), one if lit is None else f(lit), lamp, half, f(light.color), material, out)
+           around, one if lit is None else f(lit), lamp, half, f(light.color), material, out)
     return out
 
 # %% ../nbs/02_render.ipynb #b24fbc95
-def render(
-    points: np.ndarray,                 # (V, 3): pixel x, pixel y, depth
+def render_batch(
+    points: np.ndarray,                 # (B, V, 3): pixel x, pixel y, depth
     faces: np.ndarray,                  # (F, 3)
     height: int, width: int,            # px
     uv: np.ndarray|None = None,         # (V, 2) in 0..1, v up
-    texture: np.ndarray|None = None,    # h x w x 3, uint8 or linear float32; plain grey if left out
-    light: Light|None = None,
-    background: np.ndarray|None = None, # H x W x 3 uint8; black if left out
+    texture: np.ndarray|None = None,    # h x w x 3, uint8 or linear float32, or B of them; plain grey if left out
+    light: Light|list[Light]|None = None,
+    background: np.ndarray|None = None, # H x W x 3 uint8, or B of them; black if left out
     supersample: int = 1,               # samples along each side of a pixel
     join: np.ndarray|None = None,       # from `weld`
-    **kwargs,                           # for `shade`: `ambient`, `lit`, `material`
-) -> tuple[np.ndarray, np.ndarray]:     # image H x W x 3 uint8, coverage H x W float32
-    "Draw a textured, lit mesh."
-    k = supersample
-    p = np.asarray(points, np.float32)*np.float32(k)
+    ambient: np.ndarray|None = None,    # (V,) or (B, V) from `ambient_occlusion`
+    lit: np.ndarray|None = None,        # (V,) or (B, V) from `lit_from`
+    material: np.ndarray|None = None,   # (F, 2) strength and exponent of the highlight
+    threads: int = 1,                   # frames drawn at the same time
+) -> tuple[np.ndarray, np.ndarray]:     # images B x H x W x 3 uint8, coverage B x H x W float32
+    "Draw many poses or shapes of a textured, lit mesh."
+    k, points, faces = supersample, np.asarray(points, np.float32), np.ascontiguousarray(faces, np.int32)
     if texture is None: texture = np.full((2, 2, 3), 190, np.uint8)
-    if uv is None: uv = np.full((len(p), 2), .5, np.float32)
-    rgba = shade(rasterize(p, faces, height*k, width*k), faces, vertex_normals(p, faces, join, image=True), uv, texture, light, **kwargs)
-    if k > 1: rgba = cv2.resize(rgba, (width, height), interpolation=cv2.INTER_AREA)
-    rgb, alpha = rgba[..., :3], rgba[..., 3]
-    if background is not None: rgb = rgb + (1-alpha[..., None])*to_linear(background)
-    return to_srgb(rgb), alpha
+    if uv is None: uv = np.full((points.shape[1], 2), .5, np.float32)
+    linear = lambda a: to_linear(a) if a is not None and a.dtype == np.uint8 and a.ndim == 3 else a
+    texture, background = linear(texture), linear(background)
+    at = lambda a, i, ndim: a if a is None or np.ndim(a) < ndim else a[i]
+    images, coverage = np.empty((len(points), height, width, 3), np.uint8), np.empty((len(points), height, width), np.float32)
+    def draw(rows):
+        buffers = rgba = None
+        for i in rows:
+            p = points[i]*np.float32(k)
+            buffers = rasterize(p, faces, height*k, width*k, buffers=buffers)
+            rgba = shade(buffers, faces, vertex_normals(p, faces, join, image=True), uv, at(texture, i, 4), light[i] if isinstance(light, (list, tuple)) else light,
+                         at(ambient, i, 2), at(lit, i, 2), material, rgba)
+            small = cv2.resize(rgba, (width, height), interpolation=cv2.INTER_AREA) if k > 1 else rgba
+            rgb, coverage[i] = small[..., :3], small[..., 3]
+            if background is not None: rgb = rgb + (1-small[..., 3:])*linear(at(background, i, 4))
+            images[i] = to_srgb(rgb)
+    if threads > 1:
+        with ThreadPoolExecutor(threads) as pool: list(pool.map(draw, np.array_split(np.arange(len(points)), threads)))
+    else: draw(range(len(points)))
+    return images, coverage
+
+def render(
+    points: np.ndarray,      # (V, 3): pixel x, pixel y, depth
+    faces: np.ndarray,       # (F, 3)
+    height: int, width: int, # px
+    *args, **kwargs,         # as in `render_batch`: `uv`, `texture`, `light`, `background`, `supersample`, ...
+) -> tuple[np.ndarray, np.ndarray]: # image H x W x 3 uint8, coverage H x W float32
+    "Draw a textured, lit mesh."
+    images, coverage = render_batch(np.asarray(points)[None], faces, height, width, *args, **kwargs)
+    return images[0], coverage[0]
 
 # %% ../nbs/02_render.ipynb #506e6cff
 _layouts = {}
@@ -410,3 +471,24 @@ def unwrap(
     slack = .02*np.ptp(points[:, 0])
     seen = layout.mask & (front < where[..., 2] + slack) & (mx > 0) & (my > 0) & (mx < W) & (my < H)
     return np.where(layout.mask[..., None], texture, 0), np.where(seen, np.clip((where[..., 5]-facing)/.35, 0, 1), 0).astype(np.float32)
+
+# %% ../nbs/02_render.ipynb #d3e9f2a4
+def rerender(
+    frame: np.ndarray,                  # H x W x 3 uint8
+    points: np.ndarray,                 # (V, 3): pixel x, pixel y, depth of the vertices fitted to the frame
+    target: np.ndarray,                 # (V, 3) the same vertices under other coefficients
+    model,                              # anything with `faces`, `uv`
+    size: int = 512,                    # px of the texture in between
+    background: np.ndarray|None = None, # H x W x 3 uint8; black if left out
+    supersample: int = 2,               # samples along each side of a pixel
+) -> tuple[np.ndarray, np.ndarray]:     # image H x W x 3 uint8, coverage H x W float32: 1 where the frame showed this skin
+    "Draw the face of a frame in another pose, shape or expression."
+    (H, W), k = frame.shape[:2], supersample
+    texture, seen = unwrap(frame, points, model, size)
+    flat = Light(sh=Light.surroundings([[0, 0, 1]], [[0]], 1.), color=np.zeros(3, np.float32), specular=0.)
+    p = np.asarray(target, np.float32)*np.float32(k)
+    buffers, normals = rasterize(p, model.faces, H*k, W*k), np.tile(np.float32([0, 0, 1]), (len(p), 1))
+    drawn = [shade(buffers, model.faces, normals, model.uv, t, flat)[..., :3] for t in (to_linear(texture)*seen[..., None], np.repeat(seen[..., None], 3, 2))]
+    rgb, alpha = [cv2.resize(d, (W, H), interpolation=cv2.INTER_AREA) for d in drawn]
+    if background is not None: rgb = rgb + (1-alpha)*to_linear(background)
+    return to_srgb(rgb), alpha[..., 0]
