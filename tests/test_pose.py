@@ -11,9 +11,9 @@ ANGLES = ["yaw", "pitch", "roll"]
 
 
 def test_track_finds_the_true_pose(tmp_path):
-    "Median error over four people at most 3 degrees; a person's own shape can pass for some degrees of pitch, so no single one is held to it."
+    "Over six people the median error of each angle is at most 3 degrees; a person's own shape can pass for some degrees of pitch, so no single video is held to it."
     errors = []
-    for seed in range(4):
+    for seed in range(6):
         g = rng(seed)
         frames, truth = render_video(Person.sample(g), Performance.sample(g, 24), Scene.sample(g))
         video = write_video(tmp_path / f"{seed}.mp4", frames, 25)
@@ -21,6 +21,4 @@ def test_track_finds_the_true_pose(tmp_path):
         found = pd.read_parquet(tmp_path / str(seed) / "trajectories.parquet")
         assert len(found) == len(frames)
         errors.append(np.abs(found[ANGLES].to_numpy() - truth[ANGLES].to_numpy()))
-    errors = np.concatenate(errors)
-    assert np.median(errors) <= 3, np.median(errors, axis=0)
-    assert (np.median(errors, axis=0) <= [3, 5, 1.5]).all(), np.median(errors, axis=0)
+    assert (np.median(np.concatenate(errors), axis=0) <= 3).all(), np.median(errors, axis=1)

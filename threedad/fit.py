@@ -7,32 +7,44 @@ __all__ = ['ACTION_COLUMNS', 'POSE_COLUMNS', 'IDENTITY_COLUMNS', 'EXPRESSION_COL
            'Trajectory', 'fit']
 
 # %% ../nbs/04_fit.ipynb #023d53cc
-import os
+import functools, math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from .core import UsageError, VideoError
+from fastcore.basics import patch
+from .core import AssetError, UsageError, VideoError, asset
 from .morphable import MorphableModel, euler_to_matrix, matrix_to_euler, pack62, project
 from .video import Track
 
 # %% ../nbs/04_fit.ipynb #433ffd83
+@functools.lru_cache(1)
+def _offsets(): # -> shift 478 x 3, components 40 x 478 x 3
+    path = asset('landmark_offsets.npz')
+    try:
+        with np.load(path, allow_pickle=False) as z: return z['shift'].astype(np.float32), z['modes'].astype(np.float32)
+    except (OSError, ValueError, KeyError) as e: raise AssetError(path, f'not the landmark offsets ({type(e).__name__})') from e
+
 class _Points:
-    "The model at its reliable landmarks."
-    def __init__(self, model, deformation):
+    "The model at its reliable landmarks: mean, what is constant in a video, what changes from frame to frame."
+    def __init__(self, model, deformation, scale=1., offsets=True):
         ok = model.landmark_ok
-        self.ok = ok
-        self.mean, self.identity = model.landmark_basis('mean')[ok], model.landmark_basis('identity')[:, ok]
-        self.deform = model.landmark_basis(deformation)[:, ok]
+        if not ok.any(): raise UsageError('this head model has no place for the landmarks of the tracker, so it cannot be fitted')
+        shift, modes = _offsets() if offsets else (np.zeros((len(ok), 3), np.float32), np.zeros((0, len(ok), 3), np.float32))
+        if model is not MorphableModel.load(): shift = np.zeros_like(shift)
+        even = lambda a: np.ascontiguousarray(a[..., ok, :], np.float32)
+        self.ok, self.identities = ok, len(model.identity)
+        self.mean, self.deform = even(model.landmark_basis('mean') + shift), even(model.landmark_basis(deformation))*np.float32(scale)
+        self.person = even(np.concatenate([model.landmark_basis('identity'), modes]))
         f = model.faces[model.landmark_faces[ok]]
         n = np.cross(model.mean[f[:, 1]] - model.mean[f[:, 0]], model.mean[f[:, 2]] - model.mean[f[:, 0]])
-        self.normal = n / np.linalg.norm(n, axis=1, keepdims=True)
+        self.normal = (n/np.linalg.norm(n, axis=1, keepdims=True)).astype(np.float32)
 
-    def shape(self, a, b): # a: 40 or T x 40, b: T x k -> T x L x 3
-        L = self.mean.shape[0]
-        return self.mean + (a @ self.identity.reshape(len(self.identity), -1)).reshape(-1, L, 3) + (b @ self.deform.reshape(len(self.deform), -1)).reshape(-1, L, 3)
+    def shape(self, a, b): # a: Q, b: T x k -> T x L x 3
+        mix = lambda c, B: (np.asarray(c, np.float32) @ B.reshape(len(B), self.mean.size)).reshape(-1, *self.mean.shape)
+        return self.mean + mix(a, self.person) + mix(b, self.deform)
 
 # %% ../nbs/04_fit.ipynb #a65f6ae8
 def _first_pose(X, x): # X: L x 3, x: T x L x 2 (y up) -> s (T), R (T x 3 x 3), t (T x 2)
@@ -46,90 +58,109 @@ def _first_pose(X, x): # X: L x 3, x: T x L x 2 (y up) -> s (T), R (T x 3 x 3), 
 
 # %% ../nbs/04_fit.ipynb #7783281e
 def _weights(R, normal, r, unit): # residuals r: T x L x 2 in pixels, unit: T, one sigma in pixels -> T x L
-    facing = np.clip(1.5 * np.einsum('tj,lj->tl', R[:, 2], normal) + .25, .02, 1)
-    distance = np.linalg.norm(r, axis=2) / unit[:, None]
-    return facing * np.minimum(1, 2 / np.maximum(distance, 1e-9))
+    facing = np.clip(1.5*R[:, 2].astype(np.float32) @ normal.T + .25, .02, 1)
+    return facing*np.minimum(1, 2*unit[:, None]/np.maximum(np.linalg.norm(r, axis=2), 1e-9))
 
 # %% ../nbs/04_fit.ipynb #c637c710
-def _jacobian(pts, a, b, s, R, t, want_identity): # -> prediction T x L x 2, J_local T x 2L x (6+k), J_identity T x 2L x 40
-    T, L = len(s), len(pts.mean)
-    Y = pts.shape(a, b) @ R.swapaxes(1, 2) * s[:, None, None]
-    A = (s[:, None, None] * R)[:, :2]
-    J = np.zeros((T, L, 2, 6 + len(pts.deform)), np.float32)
-    J[:, :, 0, 0] = J[:, :, 1, 1] = 1
-    J[..., 2] = Y[..., :2]
-    J[:, :, 0, 4], J[:, :, 0, 5] = Y[..., 2], -Y[..., 1]
-    J[:, :, 1, 3], J[:, :, 1, 5] = -Y[..., 2], Y[..., 0]
-    J[..., 6:] = np.einsum('tij,klj->tlik', A, pts.deform, optimize=True)
-    K = np.einsum('tij,klj->tlik', A, pts.identity, optimize=True).reshape(T, 2*L, -1) if want_identity else None
-    return Y[..., :2] + t[:, None], J.reshape(T, 2*L, -1), K
+def _image_of(A, basis): # s P R (T x 2 x 3) times a basis k x L x 3 -> T x k x 2L
+    (k, L), T = basis.shape[:2], len(A)
+    return (A.reshape(-1, 3) @ basis.reshape(-1, 3).T).reshape(T, 2, k, L).swapaxes(1, 2).reshape(T, k, 2*L)
+
+def _linearise(pts, x, a, state, sigma, person=False): # x: T x L x 2, y up -> residual T x 2L, weights T x 2L, J T x (6+k) x 2L, K T x Q x 2L
+    b, s, R, t = state
+    A = (s[:, None, None]*R).astype(np.float32)
+    Y = pts.shape(a, b) @ A.swapaxes(1, 2)
+    r, unit = x - Y[..., :2] - t[:, None].astype(np.float32), (sigma*s).astype(np.float32)
+    w = np.tile(_weights(R, pts.normal, r, unit)/unit[:, None]**2, 2)
+    T, L = Y.shape[:2]
+    pose = np.zeros((T, 6, 2, L), np.float32)
+    pose[:, 0, 0] = pose[:, 1, 1] = 1
+    pose[:, 2] = Y[..., :2].swapaxes(1, 2)
+    pose[:, 3, 1], pose[:, 4, 0], pose[:, 5, 0], pose[:, 5, 1] = -Y[..., 2], Y[..., 2], -Y[..., 1], Y[..., 0]
+    J = np.concatenate([pose.reshape(T, 6, 2*L), _image_of(A[:, :2], pts.deform)], 1)
+    return r.swapaxes(1, 2).reshape(T, 2*L), w, J, _image_of(A[:, :2], pts.person) if person else None
 
 def _turn(w, R): # rotate R (T x 3 x 3) by the small rotation vectors w (T x 3), staying a rotation
     angle = np.linalg.norm(w, axis=1)
-    k = w / np.maximum(angle, 1e-12)[:, None]
+    k = w/np.maximum(angle, 1e-12)[:, None]
     K = np.zeros_like(R)
     K[:, 0, 1], K[:, 0, 2], K[:, 1, 2] = -k[:, 2], k[:, 1], -k[:, 0]
     K -= K.swapaxes(1, 2)
     return (np.eye(3) + np.sin(angle)[:, None, None]*K + (1 - np.cos(angle))[:, None, None]*(K @ K)) @ R
 
+def _moved(state, d): # a step d (T x (6+k)) of what belongs to the frames
+    b, s, R, t = state
+    return b + d[:, 6:], s*np.exp(np.clip(d[:, 2], -.3, .3)), _turn(d[:, 3:6], R), t + d[:, :2]
+
 # %% ../nbs/04_fit.ipynb #11e19415
-def _gauss_newton(pts, x, state, identity, sigma, iterations): # state: a, b, s, R, t; x: T x L x 2, y up
-    a, b, s, R, t = state
-    k, centre, ridge = len(pts.deform), a, np.r_[np.full(6, 1e-6), np.ones(len(pts.deform))]
+def _product(A, w, B): return ((A*w[:, None]) @ B.swapaxes(1, 2)).astype(float)
+
+def _equations(J, r, w, b): # normal equations of the frames, with their prior
+    return _product(J, w, J) + np.diag(np.r_[np.full(6, 1e-6), np.ones(b.shape[1])]), _product(J, w, r[:, None])[..., 0] - np.pad(b, ((0, 0), (6, 0)))
+
+def _fit_person(pts, x, state, sigma, iterations): # -> person Q, its covariance Q x Q, state
+    a = np.zeros(len(pts.person))
     for _ in range(iterations):
-        p, J, K = _jacobian(pts, a, b, s, R, t, identity != 'fixed')
-        unit = sigma * s
-        r = x - p
-        w = np.repeat(_weights(R, pts.normal, r, unit), 2, 1) / unit[:, None]**2
-        r = r.reshape(len(s), -1)
-        if identity == 'free': J = np.concatenate([J, K], 2)
-        WJ = (J * w[..., None].astype(np.float32)).swapaxes(1, 2)
-        prior = np.concatenate([np.zeros((len(s), 6)), b] + ([a - centre] if identity == 'free' else []), 1)
-        lam = ridge if identity != 'free' else np.r_[ridge, np.ones(a.shape[1])]
-        H = (WJ @ J).astype(float) + np.diag(lam)
-        g = (WJ @ r[..., None].astype(np.float32))[..., 0].astype(float) - prior
-        if identity == 'shared':
-            C = (WJ @ K).astype(float)
-            WK = (K * w[..., None].astype(np.float32)).reshape(-1, K.shape[2])
-            HC = np.linalg.solve(H, np.concatenate([C, g[..., None]], 2))
-            S = WK.T @ K.reshape(-1, K.shape[2]) + np.eye(len(a)) - np.einsum('tji,tjk->ik', C, HC[..., :-1])
-            da = np.linalg.solve(S, WK.T @ r.reshape(-1) - a - np.einsum('tji,tj->i', C, HC[..., -1]))
-            d, a = HC[..., -1] - HC[..., :-1] @ da, a + da
-        else:
-            d = np.linalg.solve(H, g[..., None])[..., 0]
-            if identity == 'free': a = a + d[:, 6 + k:]
-        t, b = t + d[:, :2], b + d[:, 6:6 + k]
-        s, R = s * np.exp(np.clip(d[:, 2], -.3, .3)), _turn(d[:, 3:6], R)
-    return a, b, s, R, t
+        r, w, J, K = _linearise(pts, x, a, state, sigma, True)
+        H, g = _equations(J, r, w, state[0])
+        C = _product(J, w, K)
+        HC = np.linalg.solve(H, np.concatenate([C, g[..., None]], 2))
+        S = _product(K, w, K).sum(0) + np.eye(len(a)) - np.tensordot(C, HC[..., :-1], ([0, 1], [0, 1]))
+        da = np.linalg.solve(S, _product(K, w, r[:, None]).sum(0)[:, 0] - a - np.tensordot(C, HC[..., -1], ([0, 1], [0, 1])))
+        a, state = a + da, _moved(state, HC[..., -1] - HC[..., :-1] @ da)
+    return a, np.linalg.inv(S), state
+
+def _fit_frames(pts, x, a, state, sigma, iterations): # the same with the person known -> state
+    for _ in range(iterations):
+        r, w, J, _ = _linearise(pts, x, a, state, sigma)
+        H, g = _equations(J, r, w, state[0])
+        state = _moved(state, np.linalg.solve(H, g[..., None])[..., 0])
+    return state
 
 # %% ../nbs/04_fit.ipynb #f9a04b02
+_SPARSE, _RIDGE = .1, 2. # weights of |c| and of c squared over two
+
 def _box_solve(H, g, c, iterations=60): # H: T x k x k, g: T x k, start c -> T x k in 0..1
-    step = 1 / np.linalg.norm(H, axis=(1, 2))[:, None]
+    step = 1/np.linalg.norm(H, axis=(1, 2))[:, None]
     y, q = c, 1.
     for _ in range(iterations):
-        new = np.clip(y + step * (g - (H @ y[..., None])[..., 0]), 0, 1)
-        q_new = (1 + np.sqrt(1 + 4*q*q)) / 2
-        y, c, q = new + (q - 1) / q_new * (new - c), new, q_new
+        new = np.clip(y + step*(g - (H @ y[..., None])[..., 0]), 0, 1)
+        q_new = (1 + np.sqrt(1 + 4*q*q))/2
+        y, c, q = new + (q - 1)/q_new*(new - c), new, q_new
     return c
 
-def _fit_actions(pts, x, a, s, R, t, sigma, rounds=3):
-    c = np.zeros((len(s), len(pts.deform)))
+def _fit_actions(pts, x, a, state, sigma, rounds): # -> state with actions in 0..1
     for _ in range(rounds):
-        p, J, _ = _jacobian(pts, a, c, s, R, t, False)
-        unit = sigma * s
-        r = x - p
-        w = (np.repeat(_weights(R, pts.normal, r, unit), 2, 1) / unit[:, None]**2).astype(np.float32)
-        WJ = (J * w[..., None]).swapaxes(1, 2)
-        H = (WJ @ J).astype(float)
-        g = (WJ @ r.reshape(len(s), -1, 1).astype(np.float32))[..., 0].astype(float)
-        P, B, D = H[:, :6, :6] + 1e-6*np.eye(6), H[:, :6, 6:], H[:, 6:, 6:]
-        PB = np.linalg.solve(P, np.concatenate([B, g[:, :6, None]], 2))
-        Hc = D - B.swapaxes(1, 2) @ PB[..., :-1] + 2*np.eye(c.shape[1])
-        gc = g[:, 6:] - (B.swapaxes(1, 2) @ PB[..., -1:])[..., 0] + ((Hc - 2*np.eye(c.shape[1])) @ c[..., None])[..., 0] - .1
-        new = _box_solve(Hc, gc, c)
-        d = PB[..., -1] - (PB[..., :-1] @ (new - c)[..., None])[..., 0]
-        c, t, s, R = new, t + d[:, :2], s * np.exp(np.clip(d[:, 2], -.3, .3)), _turn(d[:, 3:6], R)
-    return c, s, R, t
+        r, w, J, _ = _linearise(pts, x, a, state, sigma)
+        H, g = _product(J, w, J), _product(J, w, r[:, None])[..., 0]
+        B = H[:, :6, 6:]
+        PB = np.linalg.solve(H[:, :6, :6] + 1e-6*np.eye(6), np.concatenate([B, g[:, :6, None]], 2))
+        H = H[:, 6:, 6:] - B.swapaxes(1, 2) @ PB[..., :-1]
+        g = g[:, 6:] - (B.swapaxes(1, 2) @ PB[..., -1:])[..., 0] + (H @ state[0][..., None])[..., 0] - _SPARSE
+        dc = _box_solve(H + _RIDGE*np.eye(H.shape[1]), g, state[0]) - state[0]
+        state = _moved(state, np.concatenate([PB[..., -1] - (PB[..., :-1] @ dc[..., None])[..., 0], dc], 1))
+    return state
+
+# %% ../nbs/04_fit.ipynb #e0ce1bc7
+def _uncertainty(pts, x, a, cov, state, sigma, ridge): # -> V T x (6+k) x (6+k), S T x 40 x 40, q T x 40, distances T x L in eye distances
+    r, w, J, K = _linearise(pts, x, a, state, sigma, True)
+    H, C, n = _product(J, w, J) + np.diag(np.r_[np.full(6, 1e-6), np.full(len(pts.deform), ridge)]), _product(J, w, K), pts.identities
+    V, g = np.linalg.inv(H), _product(J, w, r[:, None]) - np.pad(ridge*state[0], ((0, 0), (6, 0)))[..., None]
+    M, I = V @ C, K[:, :n]
+    S = _product(I, w, I) - C[..., :n].swapaxes(1, 2) @ M[..., :n]
+    q = _product(I, w, r[:, None])[..., 0] - (M[..., :n].swapaxes(1, 2) @ g)[..., 0]
+    return V + M @ cov @ M.swapaxes(1, 2), S, q, np.linalg.norm(r.reshape(len(r), 2, -1), axis=1)/state[1][:, None]
+
+def _free_identity(S, q, window): # T x 40
+    if window > 1:
+        from scipy.ndimage import uniform_filter1d
+        S, q = (window*uniform_filter1d(v, window, axis=0, mode='constant') for v in (S, q))
+    return np.linalg.solve(S + np.eye(S.shape[1]), q[..., None])[..., 0]
+
+def _angle_errors(R, V): # covariance of a small turn, T x 3 x 3 -> standard errors of yaw, pitch, roll, T x 3 degrees
+    e = 1e-6
+    G = np.stack([np.stack(matrix_to_euler(_turn(np.tile(e*axis, (len(R), 1)), R)), 1) - np.stack(matrix_to_euler(R), 1) for axis in np.eye(3)], 2)/e
+    return np.degrees(np.sqrt(np.einsum('tij,tjk,tik->ti', G, V, G)))
 
 # %% ../nbs/04_fit.ipynb #315bed06
 ACTION_COLUMNS = ['browDownLeft', 'browDownRight', 'browInnerUp', 'browOuterUpLeft', 'browOuterUpRight', 'cheekPuff', 'cheekSquintLeft', 'cheekSquintRight',
@@ -149,7 +180,10 @@ TRAJECTORY_COLUMNS = (['video_id', 'frame', 'time'] + POSE_COLUMNS + IDENTITY_CO
 @dataclass
 class Trajectory:
     "The 3DMM coefficients of one face over the frames of one video."
-    table: pd.DataFrame # one row a tracked frame, `TRAJECTORY_COLUMNS`
+    table: pd.DataFrame                     # one row a tracked frame, `TRAJECTORY_COLUMNS`
+    errors: pd.DataFrame | None = None      # standard errors, row by row: pose, identity, expression, actions
+    residuals: np.ndarray | None = None     # T x 478 distances of the landmarks from the model with its actions, eye distances; NaN where unreliable
+    free_identity: np.ndarray | None = None # T x 40, the identity of each frame (or window) alone
 
     def __len__(self): return len(self.table)
     @property
@@ -187,54 +221,51 @@ class Trajectory:
 
 # %% ../nbs/04_fit.ipynb #0f785c25
 def fit(
-    track: Track,                       # from `threedad.video.track`
+    track: Track,                        # from `threedad.video.track`
     model: MorphableModel | None = None, # the shipped head by default
-    video_id: str | None = None,        # written into the table; the file name by default
-    sigma: float = .02,                 # scatter of a landmark from frame to frame, in eye distances
-    identity_sigma: float = .15,        # the same for what is common to all frames
-    identity_frames: int = 128,         # frames that determine the identity
-    batch: int = 128,                   # frames fitted at once
+    video_id: str | None = None,         # written into the table; the file name by default
+    sigma: float = .02,                  # scatter of a landmark from frame to frame, in eye distances
+    identity_sigma: float = .08,         # the same for what is common to all frames, the learned offsets aside
+    offsets: bool = True,                # allow the tracker its habits about a person
+    window: int = 1,                     # frames that share a free identity
+    person_frames: int = 64,             # frames that determine the person
+    batch: int = 32,                     # frames fitted at once
 ) -> Trajectory:
     "Fit the morphable model to the landmarks of a video."
     model = model or MorphableModel.load()
     found = np.flatnonzero(track.found)
     if not len(found): raise VideoError(track.path, 'no face found')
-    pts = _Points(model, 'expression')
-    x = track.points[found][:, pts.ok, :2] * np.float32([1, -1])
-    k, n = len(model.expression), len(found)
-    some = np.unique(np.linspace(0, n - 1, min(n, identity_frames)).round().astype(int))
-    s, R, t = _first_pose(pts.mean, x)
-    a, b, *_ = _gauss_newton(pts, x[some], (np.zeros(len(model.identity)), np.zeros((len(some), k)), s[some], R[some], t[some]), 'shared', identity_sigma, 6)
-    by_actions = _Points(model, 'actions')
-    rows = []
+    person, expressions, actions = (_Points(model, *d, offsets=offsets) for d in (('actions', .3) if len(model.actions) else ('expression',), ('expression',), ('actions',)))
+    x = track.points[found][:, person.ok, :2]*np.float32([1, -1])
+    n, first = len(found), _first_pose(person.mean, x)
+    some = np.unique(np.linspace(0, n - 1, min(n, person_frames)).round().astype(int))
+    a, cov, _ = _fit_person(person, x[some], (np.zeros((len(some), len(person.deform))), *(v[some] for v in first)), identity_sigma, 5)
+    parts = []
     for i in range(0, n, batch):
-        j = slice(i, i + batch)
-        m = len(found[j])
-        one = _gauss_newton(pts, x[j], (a, np.zeros((m, k)), s[j], R[j], t[j]), 'fixed', sigma, 5)
-        c, sa, Ra, ta = _fit_actions(by_actions, x[j], a, *one[2:], sigma)
-        free = _gauss_newton(pts, x[j], (np.repeat(a[None], m, 0), *one[1:]), 'free', sigma, 2)
-        rows.append(dict(s=one[2], R=one[3], t=one[4], b=one[1], c=c, drift=np.sqrt(((free[0] - a)**2).mean(1)),
-                         residual=_residual(pts, x[j], a, *one[1:]), residual_actions=_residual(by_actions, x[j], a, c, sa, Ra, ta)))
-    cat = {key: np.concatenate([r[key] for r in rows]) for key in rows[0]}
-    return _tabulate(track, found, a, cat, video_id or Path(track.path).stem)
+        y, pose = x[i:i + batch], [v[i:i + batch] for v in first]
+        state = _fit_frames(expressions, y, a, (np.zeros((len(y), len(expressions.deform))), *pose), sigma, 4)
+        V, S, q, distance = _uncertainty(expressions, y, a, cov, state, sigma, 1.)
+        acted = (np.zeros((len(y), len(actions.deform))), *state[1:])
+        if len(model.actions): acted = _fit_actions(actions, y, a, acted, sigma, 3)
+        Va, *_, near = _uncertainty(actions, y, a, cov, acted, sigma, _RIDGE)
+        parts.append((*state, np.sqrt(np.einsum('tii->ti', V)), _angle_errors(state[2], V[:, 3:6, 3:6]), S, q, distance.mean(1), acted[0], np.sqrt(np.einsum('tii->ti', Va))[:, 6:], near))
+    b, s, R, t, se, angle_se, S, q, residual, c, action_se, near = map(np.concatenate, zip(*parts))
+    free, id_se = _free_identity(S, q, window), np.sqrt(np.diag(cov))[:len(model.identity)]
+    a = a[:len(model.identity)]
+    pose = dict(zip(POSE_COLUMNS, [*np.degrees(matrix_to_euler(R)), s, t[:, 0], -t[:, 1]]))
+    measures = dict(residual=residual, residual_actions=near.mean(1), identity_drift=np.sqrt((free**2).mean(1)))
+    named = functools.partial(_named, model.action_names, n)
+    about = dict(video_id=[video_id or Path(track.path).stem]*n, frame=track.frame[found].astype(np.int32), time=track.time[found])
+    table = about | pose | named(a, b, c) | measures | dict(zip(BOX_COLUMNS, track.box[found].T))
+    errors = dict(zip(POSE_COLUMNS, [*angle_se.T, s*se[:, 2], se[:, 0], se[:, 1]])) | named(id_se, se[:, 6:], action_se)
+    residuals = np.full((n, len(person.ok)), np.nan, np.float32)
+    residuals[:, person.ok] = near
+    single = {k: np.float32 for k in [*errors, *measures, *BOX_COLUMNS]}
+    return Trajectory(pd.DataFrame(table)[TRAJECTORY_COLUMNS].astype(single), pd.DataFrame(errors).astype(np.float32), residuals, (a + free).astype(np.float32))
 
-def _residual(pts, x, a, b, s, R, t): # mean distance over eye distance, T
-    p = (pts.shape(a, b) @ R.swapaxes(1, 2))[..., :2] * s[:, None, None] + t[:, None]
-    return np.linalg.norm(x - p, axis=2).mean(1) / s
-
-def _tabulate(track, found, a, f, video_id):
-    yaw, pitch, roll = np.degrees(matrix_to_euler(f['R']))
-    cols = dict(video_id=[video_id]*len(found), frame=track.frame[found].astype(np.int32), time=track.time[found], yaw=yaw, pitch=pitch, roll=roll,
-                scale=f['s'], tx=f['t'][:, 0], ty=-f['t'][:, 1])
-    cols |= dict(zip(IDENTITY_COLUMNS, np.repeat(a[:, None], len(found), 1))) | dict(zip(EXPRESSION_COLUMNS, f['b'].T)) | dict(zip(ACTION_COLUMNS, f['c'].T))
-    cols |= dict(residual=f['residual'], residual_actions=f['residual_actions'], identity_drift=f['drift']) | dict(zip(BOX_COLUMNS, track.box[found].T))
-    table = pd.DataFrame(cols)[TRAJECTORY_COLUMNS]
-    floats = [c for c in table if c not in ('video_id', 'frame', 'time')]
-    return Trajectory(table.astype({c: np.float32 for c in floats}))
-
-# %% ../nbs/04_fit.ipynb #26d162a3
-import math
-from fastcore.basics import patch
+def _named(action_names, n, identity, expression, actions): # columns of a table; what a model lacks is 0
+    have = dict(zip(IDENTITY_COLUMNS, np.repeat(identity[:, None], n, 1))) | dict(zip(EXPRESSION_COLUMNS, expression.T)) | dict(zip(action_names, actions.T))
+    return {k: have.get(k, np.zeros(n)) for k in IDENTITY_COLUMNS + EXPRESSION_COLUMNS + ACTION_COLUMNS}
 
 # %% ../nbs/04_fit.ipynb #7bc5daa8
 def _columns(table, columns, default): # names that exist, or one line that says which do not

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LANDMARKS_68', 'MorphableModel', 'euler_to_matrix', 'matrix_to_euler', 'project', 'pack62', 'unpack62', 'whiten',
-           'unwhiten', 'load_mean_std', 'read_pickle', 'load_bfm', 'load_blendshapes']
+           'unwhiten', 'load_mean_std', 'wpdc_weights', 'read_pickle', 'load_bfm', 'load_blendshapes']
 
 # %% ../nbs/01_morphable.ipynb #0065c67b
 import os, pickle
@@ -259,6 +259,23 @@ def load_mean_std(
     except (TypeError, KeyError, ValueError) as e: raise FileError(path, 'holds no mean and std') from e
     if not (mean.shape == std.shape == (62,) and np.isfinite([mean, std]).all() and (std >= 0).all()): raise FileError(path, f'mean and std must be 62 finite numbers each, std not negative; found {len(mean)} and {len(std)}')
     return mean, std
+
+# %% ../nbs/01_morphable.ipynb #c77ad3f2
+def wpdc_weights(
+    found,  # ... x 62, physical numbers
+    true,   # ... x 62
+    model: MorphableModel,
+    vertices=slice(None), # which vertices count
+) -> np.ndarray: # ... x 62 in 0..1, the largest 1; all 0 where nothing is wrong
+    "How much each of the 62 numbers matters where it is wrong."
+    found, true = np.asarray(found, float), np.asarray(true, float)
+    s, _, _, identity, expression = unpack62(true)
+    X = model.vertices(identity[..., :len(model.identity)], expression[..., :len(model.expression)])[..., vertices, :]
+    column = np.concatenate([np.sqrt((X.astype(float)**2).sum(-2)), np.full(X.shape[:-2] + (1,), X.shape[-2]**.5)], -1)
+    length = lambda B, n: np.pad(np.sqrt((B[:, vertices].astype(float)**2).sum((1, 2))), (0, n - len(B)))
+    bases = np.abs(s)[..., None]*np.concatenate([length(model.identity, 40), length(model.expression, 10)])
+    w = np.abs(found - true)*np.concatenate([column, column, column, bases], -1)
+    return w/np.maximum(w.max(-1, keepdims=True), 1e-30)
 
 # %% ../nbs/01_morphable.ipynb #b5e4d174
 class _Note: # what a pickle of arrays asks for, written down instead of done
