@@ -100,7 +100,7 @@ def test_track_writes_every_column(tmp_path, run):
     t = pd.read_parquet(tmp_path/'out'/'trajectories.parquet')
     assert list(t) == list(TRAJECTORY_COLUMNS) and len(t) == 12 and t.notna().all().all()
     assert list(pd.read_csv(tmp_path/'out'/'trajectories.csv')) == list(t)
-    assert sorted(p.name for p in (tmp_path/'out').iterdir()) == ['track.npz', 'trajectories.csv', 'trajectories.parquet', 'trajectories.png']
+    assert sorted(p.name for p in (tmp_path/'out').iterdir()) == ['frames.parquet', 'track.npz', 'trajectories.csv', 'trajectories.parquet', 'trajectories.png']
 
 
 @pytest.mark.parametrize('argv, cause', [
