@@ -392,7 +392,7 @@ class FaceTracker:
         "The faces of the next frame."
         if cut: self.faces, self.clock, self.until = [], 0, 0
         faces, thorough = self._follow(image), self.clock % self.every == 0
-        if len(faces) < len(self.faces): self.until = self.clock + self.every
+        if len(faces) < len(self.faces): self.until = self.clock + 2*self.every
         if thorough or not faces or self.clock < self.until and self.clock % 5 == 0: self._search(image, thorough, faces)
         self.clock += 1
         self.faces = faces
@@ -452,12 +452,24 @@ def _unlike(a, b, most=10.): # two results of _turned onto the same points: dist
     (p, r), (q, s) = a, b
     angle = np.degrees(np.arccos(np.clip((np.einsum('aij,bij->ab', r, s) - 1)/2, -1, 1)))
     i, j = np.unravel_index(np.argsort(angle, axis=None)[:25], angle.shape)
-    if angle[i, j].mean() > most: return math.nan
+    if not len(i) or angle[i, j].mean() > most: return math.nan
     y = np.median(q[j], 0)
     return float(np.sqrt(((_turned(np.median(p[i], 0)[None], y)[0][0] - y)**2).sum(-1).mean()))
 
 # %% ../nbs/03_video.ipynb #c0a1e022
 ALIKE, UNLIKE = .022, .045 # distance of two shapes, in spreads: below, the same person; above, not
+
+def _pieces(seen, shot): # [(shot, alone?, {row: Face}), ...]: a tracker's face, split at cuts and where others come close
+    pieces, last = [], {}
+    for t, faces in enumerate(seen):
+        now = {}
+        for f in faces:
+            key = shot[t], all(f is g or min(_moved(f, g), _moved(g, f)) > .8 for g in faces)
+            now[f.id] = last[f.id] if f.id in last and last[f.id][:2] == key else (*key, {})
+            if not now[f.id][2]: pieces.append(now[f.id])
+            now[f.id][2][t] = f
+        last = now
+    return pieces
 
 def _step(a, b): # a face is gone, another appears: how far from where it was heading, 1 being too far
     if min(a) > min(b): a, b = b, a
@@ -468,25 +480,24 @@ def _step(a, b): # a face is gone, another appears: how far from where it was he
     return float(np.linalg.norm(there - here - ahead))/size/(.6 + .02*gap) if 0 < gap <= 50 and .6 < other/size < 1.7 else math.inf
 
 def _people(seen, shot): # [[Face, ...] a frame], shot a frame -> [{row: Face} a person], main first
-    parts = {}
-    for t, faces in enumerate(seen):
-        for f in faces: parts.setdefault((shot[t], f.id), {})[t] = f
-    where, people = [s for s, _ in parts], list(parts.values())
-    if not people: return [{}]
+    pieces = _pieces(seen, shot)
+    if not pieces: return [{}]
+    where, alone, people = map(list, zip(*pieces))
     onto = _turned(next(iter(people[0].values())).points[None, RIGID], np.eye(19, 3))[0][0]
     looks = [_turned(np.stack([f.points[RIGID] for f in list(p.values())[::max(len(p)//24, 1)]]).astype(np.float64), onto) for p in people]
+    looks = [look if a else (look[0][:0], look[1][:0]) for look, a in zip(looks, alone)]
     links = []
     for a, b in itertools.combinations(range(len(people)), 2):
         if people[a].keys() & people[b].keys(): continue
         apart, shape = _step(people[a], people[b]) if where[a] == where[b] else math.inf, _unlike(looks[a], looks[b])
-        if apart < 1 and not shape > UNLIKE: links.append((0, apart, a, b))
-        elif shape < ALIKE and min(len(people[a]), len(people[b])) > 2: links.append((1, shape, a, b))
+        if apart < 1 and not shape > UNLIKE or shape < ALIKE and min(len(people[a]), len(people[b])) > 2:
+            links.append((UNLIKE + apart if math.isnan(shape) else shape, a, b))
     group = list(range(len(people)))
-    for _, _, a, b in sorted(links):
+    for _, a, b in sorted(links):
         a, b = group[a], group[b]
-        if a != b and not people[a].keys() & people[b].keys():
-            people[a], people[b] = people[a] | people[b], {}
-            group = [a if g == b else g for g in group]
+        if a == b or people[a].keys() & people[b].keys() or _unlike(looks[a], looks[b]) > UNLIKE: continue
+        people[a], people[b], looks[a] = people[a] | people[b], {}, tuple(map(np.concatenate, zip(looks[a], looks[b])))
+        group = [a if g == b else g for g in group]
     return sorted(filter(None, people), key=lambda p: sum(_place(f)[1]**2 for f in p.values()), reverse=True)
 
 # %% ../nbs/03_video.ipynb #ec00b074
