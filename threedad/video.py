@@ -189,7 +189,8 @@ def crop(
         image = cv2.resize(image, (max(w//shrink, 1), max(h//shrink, 1)), interpolation=cv2.INTER_AREA)
         matrix[:, :2] *= w/image.shape[1], h/image.shape[0]
     matrix[:, 2] += matrix[:, :2] @ (.5, .5) - .5
-    return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    image = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA) # OpenCV warps four channels nearly three times as fast as three
+    return cv2.cvtColor(cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), cv2.COLOR_RGBA2RGB)
 
 # %% ../nbs/03_video.ipynb #7781681e
 @contextlib.contextmanager
@@ -278,12 +279,15 @@ class FaceDetector:
         thorough: bool = False, # also search square windows, for small faces
     ) -> list[Detection]:       # best first
         "The faces of one picture."
+        full, k = image.shape[1::-1], max(min(image.shape[:2])//512, 1)
+        if k > 1: image = cv2.resize(image, (full[0]//k, full[1]//k), interpolation=cv2.INTER_AREA)
         h, w = image.shape[:2]
         passes = [[(0, 0, w, h)]]
         if thorough: passes = [passes[0] + (_windows(h, w, min(h, w)) if h != w else []), _windows(h, w, max(min(h, w)//2, 1))]
+        grow = np.array(full)/(w, h)
         for windows in passes:
             found = _suppress(*map(np.concatenate, zip(*(self._look(image, *window) for window in windows))))
-            if found: return found
+            if found: return [d._replace(box=d.box*np.tile(grow, 2), points=d.points*grow) for d in found]
         return []
 
 # %% ../nbs/03_video.ipynb #dd80710f
