@@ -461,7 +461,7 @@ def _unlike(a, b, most=10.): # two results of _turned onto the same points: dist
     return float(np.sqrt(((_turned(np.median(p[i], 0)[None], y)[0][0] - y)**2).sum(-1).mean()))
 
 # %% ../nbs/03_video.ipynb #c0a1e022
-ALIKE, UNLIKE = .022, .06 # distance of two shapes, in spreads: below, the same person; above, not
+ALIKE, UNLIKE = .016, .06 # distance of two shapes, in spreads: below, the same person; above, not
 
 def _pieces(seen, shot): # [(shot, alone?, {row: Face}), ...]: a tracker's face, split at cuts and where others come close
     pieces, last = [], {}
