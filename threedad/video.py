@@ -177,19 +177,21 @@ def crop(
     "Sample a square crop of an image."
     matrix = np.array(matrix, np.float64)
     if not np.isfinite(matrix).all(): raise UsageError('a crop needs a face: this matrix is not finite')
-    shrink = int(1/np.hypot(*matrix[:, 0]))
-    if shrink >= 2:
-        corners = (np.array([[0, 0], [size, 0], [0, size], [size, size]]) - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
-        edge = np.array(image.shape[1::-1])
-        lo = np.clip(corners.min(0) - 2*shrink, 0, edge - 1).astype(int)
-        hi = np.clip(corners.max(0) + 2*shrink, lo + 1, edge).astype(int)
-        image = image[lo[1]:hi[1], lo[0]:hi[0]]
+    shrink = max(int(1/np.hypot(*matrix[:, 0])), 1)
+    corners = (np.array([[0, 0], [size, 0], [0, size], [size, size]]) - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    edge = np.array(image.shape[1::-1])
+    lo = np.clip(corners.min(0) - 2*shrink, 0, edge - 1).astype(int)
+    hi = np.clip(corners.max(0) + 2*shrink, lo + 1, edge).astype(int)
+    part = image[lo[1]:hi[1], lo[0]:hi[0]]
+    if shrink > 1:
         matrix[:, 2] += matrix[:, :2] @ lo
-        h, w = image.shape[:2]
-        image = cv2.resize(image, (max(w//shrink, 1), max(h//shrink, 1)), interpolation=cv2.INTER_AREA)
-        matrix[:, :2] *= w/image.shape[1], h/image.shape[0]
+        h, w = part.shape[:2]
+        part = cv2.resize(part, (max(w//shrink, 1), max(h//shrink, 1)), interpolation=cv2.INTER_AREA)
+        matrix[:, :2] *= w/part.shape[1], h/part.shape[0]
+        lo, hi = np.zeros(2, int), np.array(part.shape[1::-1])
     matrix[:, 2] += matrix[:, :2] @ (.5, .5) - .5
-    image = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA) # OpenCV warps four channels nearly three times as fast as three
+    image = np.empty((hi[1], hi[0], 4), np.uint8) # OpenCV warps four channels nearly three times as fast as three
+    image[lo[1]:, lo[0]:] = cv2.cvtColor(part, cv2.COLOR_RGB2RGBA)
     return cv2.cvtColor(cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), cv2.COLOR_RGBA2RGB)
 
 # %% ../nbs/03_video.ipynb #7781681e
@@ -374,8 +376,9 @@ class FaceTracker:
         return (points, score) if score >= self.presence and np.isfinite(points).all() else None
 
     def _follow(self, image): # the faces of the last frame in this one
-        found = ((f, self._measure(image, _roi(f.points, RIGHT_EYE, LEFT_EYE))) for f in self.faces)
-        moves = sorted(((_moved(f, g), g.id, g) for f, g in ((f, Face(f.id, *m)) for f, m in found if m)), key=lambda m: m[:2])
+        found = [(f, Face(f.id, *m)) for f, m in ((f, self._measure(image, _roi(f.points, RIGHT_EYE, LEFT_EYE))) for f in self.faces) if m]
+        if len(found) < 2: return [g for _, g in found]
+        moves = sorted(((_moved(f, g), g.id, g) for f, g in found), key=lambda m: m[:2])
         faces = []
         for _, _, g in moves:
             if all(_moved(f, g) > .15 for f in faces): faces.append(g)
