@@ -100,7 +100,17 @@ def test_track_writes_every_column(tmp_path, run):
     t = pd.read_parquet(tmp_path/'out'/'trajectories.parquet')
     assert list(t) == list(TRAJECTORY_COLUMNS) and len(t) == 12 and t.notna().all().all()
     assert list(pd.read_csv(tmp_path/'out'/'trajectories.csv')) == list(t)
-    assert sorted(p.name for p in (tmp_path/'out').iterdir()) == ['track.npz', 'trajectories.csv', 'trajectories.parquet', 'trajectories.png']
+    assert sorted(p.name for p in (tmp_path/'out').iterdir()) == ['frames.parquet', 'track.npz', 'trajectories.csv', 'trajectories.parquet', 'trajectories.png']
+    f = pd.read_parquet(tmp_path/'out'/'frames.parquet')
+    assert len(f) == 12 and f.face_found.all() and (f.frame == t.frame).all() and (f.shot == 0).all()
+
+
+def test_frames_without_a_face_are_rows(tmp_path, run, here):
+    one, other = videos.cast()
+    path = videos.write_video(tmp_path/'cut.mp4', one[:20] + other[:8], 25)
+    code, out, err = run('track', path, '--out', tmp_path/'out')
+    f, t = (pd.read_parquet(tmp_path/'out'/name) for name in ('frames.parquet', 'trajectories.parquet'))
+    assert code == 0 and len(f) == 28 and f.face_found.sum() == len(t) == 20 and list(f.shot[19:21]) == [0, 1]
 
 
 @pytest.mark.parametrize('argv, cause', [

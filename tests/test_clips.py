@@ -1,11 +1,12 @@
 """Short real-world videos: each gets a score. Skipped where the folder of clips is absent."""
-import json, os, subprocess, sys
+import functools, itertools, json, os, subprocess, sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from threedad import cli, corpus
+from threedad import cli, corpus, video
 from threedad.corpus import scan_folder
 
 CLIPS = Path(os.environ.get('THREEDAD_CLIPS', Path(__file__).resolve().parents[2]/'shared'/'clips'))
@@ -38,3 +39,35 @@ def test_the_manifest_is_read():
     assert len(t) == len(FILES) and t.video_id.is_unique and (t.label.value_counts().to_dict() == {0: 13, 1: 10})
     pairs = t[t.manipulation == 'dfl_swap'].group
     assert pairs.isin(t.group[t.label == 0]).all()
+
+
+REAL = [p for p in FILES if p.startswith('real')]
+
+
+@functools.cache
+def seen(name): # faces and thumbnails of all frames, one shot and one person by eye
+    footage = video.Footage(CLIPS/name, progress=False)
+    for _ in footage: pass
+    return footage
+
+
+@pytest.mark.parametrize('name', REAL)
+def test_the_person_is_followed_from_end_to_end(name):
+    footage = seen(name)
+    t = footage.track(footage.people()[0])
+    assert t.found.mean() >= .95 and len(np.unique(t.shot)) == 1
+
+
+def test_faces_are_known_again_after_a_cut_and_strangers_are_not():
+    r, followed, wrong, pairs = np.random.default_rng(0), 0, 0, 0
+    def person(name): return '_'.join(name.split('/')[1].split('_')[:3])
+    for a, b in itertools.permutations(REAL, 2):
+        if person(a) == person(b): continue
+        i, j = (r.integers(0, max(len(seen(c).seen) - 50, 1)) for c in (a, b))
+        parts = [seen(a).seen[i:i + 25], seen(b).seen[j:j + 25], seen(a).seen[i + 25:i + 50]]
+        shot = np.repeat(range(3), list(map(len, parts)))
+        shots = [set(shot[list(p)]) for p in video._people(sum(parts, []), shot)]
+        followed += any({0, 2} <= s for s in shots)
+        wrong += any(1 in s and len(s) > 1 for s in shots)
+        pairs += 1
+    assert pairs == 152 and followed >= .85*pairs and wrong <= .01*pairs

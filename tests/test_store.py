@@ -8,6 +8,7 @@ import pytest
 
 from threedad.core import StoreError, UsageError, read_json
 from threedad.corpus import (ClipDataset, Store, _run_jobs, assert_no_leak, assign_splits, clip_frames, preprocess, scan_folder, video_table)
+from threedad import video
 from threedad.video import read_frames, write_video
 
 SAMPLE = Path(__file__).parents[1]/'data'/'sample'/'talking_head.mp4'
@@ -102,12 +103,11 @@ def test_killed_run_continues_to_the_same_store(store, table, tmp_path):
 
 
 def test_a_worker_that_dies_costs_one_video(store, table, tmp_path, monkeypatch):
-    import threedad.corpus as corpus
     hired = []
-    def hire(real=corpus._hire):
-        hired.append(real())
+    def hire(function, real=video._hire):
+        hired.append(real(function))
         return hired[-1]
-    monkeypatch.setattr(corpus, '_hire', hire)
+    monkeypatch.setattr(video, '_hire', hire)
     (tmp_path/'rows').mkdir()
     jobs = [dict(video_id=f'v{i}', path=p, store=str(tmp_path), crop_size=224, quality=95, stop=None) for i, p in enumerate(table.path[:3])]
     rows = []

@@ -8,11 +8,10 @@ __all__ = ['VIDEO_COLUMNS', 'UNKNOWN', 'VIDEO_SUFFIXES', 'CLIP', 'SCHEMA', 'vide
            'analyse', 'analyse_isolated', 'preprocess', 'Store', 'clip_frames', 'ClipDataset']
 
 # %% ../nbs/07_corpus.ipynb #d9141e32
-import contextlib, hashlib, math, multiprocessing, os, re, tempfile, time
-from collections import Counter, deque
+import hashlib, math, os, re, tempfile, time
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from multiprocessing.connection import wait
 from pathlib import Path
 
 import cv2
@@ -24,7 +23,7 @@ from . import __version__
 from .core import (FAKE, LABELS, REAL, STATUSES, StoreError, ThreedadError, UsageError, VideoError, atomic_path,
                            natural_key, progress as _progress, read_json, read_table, rng, write_json, write_table)
 from .fit import TRAJECTORY_COLUMNS, fit
-from .video import FaceTracker, Track, crop, crop_matrices, isolated, probe, read_frames, _main_face
+from .video import Footage, Track, crop, crop_matrices, isolated, probe, _pool
 
 # %% ../nbs/07_corpus.ipynb #9a78b2e4
 VIDEO_COLUMNS = ['video_id', 'path', 'corpus', 'label', 'manipulation', 'compression', 'split', 'group',
@@ -242,24 +241,19 @@ def analyse(
     progress: bool = False,       # show a bar
 ) -> Analysis:                    # `VideoError` if it cannot be read or shows fewer than four faces
     "Track, crop and fit a video in one decode."
-    info, tracker, problems, rows, seen, shots = probe(path), FaceTracker(), [], [], [], {}
-    total = min(info.frames, stop or info.frames) or None
-    for frame in _progress(read_frames(path, stop=stop, report=problems.append), Path(path).name, total, 'frame', disable=not progress):
-        rows.append((frame.index, frame.time))
-        seen.append(tracker(frame.image))
-        for face in seen[-1]:
+    footage, shots = Footage(path, stop, progress), {}
+    for frame, faces in footage:
+        for face in faces:
             matrix = crop_matrices(face.points, crop_size)
             shots[frame.index, face.id] = matrix, encode_crop(crop(frame.image, matrix, crop_size), quality)
-    main, (index, times) = _main_face(seen), map(np.array, zip(*rows))
-    points = np.stack([f.points if f else np.full((478, 3), np.nan, np.float32) for f in main])
-    track = Track(str(path), info.fps, info.width, info.height, index, times.astype(float), points, np.array([f.score if f else 0 for f in main], np.float32),
-                  max(map(len, seen)), '; '.join(p.removeprefix(f'{path}: ') for p in problems))
+    main = footage.people()[0]
+    track = footage.track(main)
     but = f' ({track.error})' if track.error else ''
     if not track.faces_found: raise NoFaceError(path, f'no face found in {len(track)} frames{but}')
     if track.faces_found < CLIP: raise TooShortError(path, f'a face in only {track.faces_found} of {len(track)} frames, at least {CLIP} are needed{but}')
-    kept = [shots[i, f.id] for i, f in zip(index, main) if f]
+    kept = [shots[track.frame[t], main[t].id] for t in sorted(main)]
     with threadpool_limits(1): table = fit(track, video_id=video_id).table
-    return Analysis(track, table, index[track.found], [jpeg for _, jpeg in kept], np.stack([m for m, _ in kept]))
+    return Analysis(track, table, track.frame[track.found], [jpeg for _, jpeg in kept], np.stack([m for m, _ in kept]))
 
 # %% ../nbs/07_corpus.ipynb #19c54e09
 def _analyse_into(path, folder, **settings): analyse(path, **settings).save(folder)
@@ -305,64 +299,14 @@ def _store_video(job):
     return row
 
 # %% ../nbs/07_corpus.ipynb #05605881
-_THREADS = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'NUMBA_NUM_THREADS')
-
-def _serve(pipe):
-    "Work off jobs until the parent hangs up."
-    import signal
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
-    with contextlib.suppress(EOFError, BrokenPipeError):
-        pipe.send('ready')
-        while True: pipe.send(_store_video(pipe.recv()))
-
-def _hire():
-    "Start a worker process; returns its pipe and the process."
-    from threedad import corpus # workers import the module, wherever this runs
-    context = multiprocessing.get_context('spawn')
-    ours, theirs = context.Pipe()
-    process = context.Process(target=corpus._serve, args=(theirs,), daemon=True)
-    saved = {k: os.environ.get(k) for k in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, '1'))
-    try: process.start()
-    finally:
-        for k, v in saved.items(): os.environ.pop(k) if v is None else os.environ.update({k: v})
-    theirs.close()
-    return ours, process
-
 def _run_jobs(jobs, workers, timeout):
     "Yield the row of each job as it ends; a job that kills or stalls its worker gets a row too."
-    queue, live = deque(jobs), {}
-    try:
-        for _ in range(min(workers, len(queue))):
-            pipe, process = _hire()
-            live[pipe] = [process, None, math.inf]
-        while live:
-            soonest = min(d for _, _, d in live.values())
-            ready = wait(list(live), None if soonest == math.inf else max(0, soonest - time.monotonic()))
-            late = [p for p, (_, _, d) in live.items() if p not in ready and d <= time.monotonic()]
-            for pipe in ready + late:
-                process, job, _ = live[pipe]
-                try: answer = None if pipe in late else pipe.recv()
-                except (EOFError, ConnectionResetError): answer = None
-                if answer is None:
-                    process.kill(); process.join(); pipe.close(); del live[pipe]
-                    if job is None: raise ThreedadError(f'a worker process could not start (exit code {process.exitcode}); use workers=0')
-                    why = 'took too long' if pipe in late else f'the decoder crashed (exit code {process.exitcode})'
-                    row = _row(job, 'corrupt', f'{job["path"]}: {why}')
-                    write_json(row, _shard(job['store'], 'rows', job['video_id']))
-                    yield row
-                    if queue:
-                        pipe, process = _hire()
-                        live[pipe] = [process, None, math.inf]
-                    continue
-                if job is not None: yield answer
-                if queue:
-                    live[pipe][1:] = queue[0], time.monotonic() + timeout
-                    pipe.send(queue.popleft())
-                else: pipe.close(); process.join(); del live[pipe]
-    finally:
-        for pipe, (process, _, _) in live.items(): process.kill(); pipe.close()
+    from threedad import corpus # workers import the module, wherever this runs
+    for job, row, why in _pool(corpus._store_video, jobs, workers, timeout):
+        if why:
+            row = _row(job, 'corrupt', f'{job["path"]}: {why}')
+            write_json(row, _shard(job['store'], 'rows', job['video_id']))
+        yield row
 
 # %% ../nbs/07_corpus.ipynb #1febdc1b
 SCHEMA = 1
