@@ -9,7 +9,7 @@ __all__ = ['MAX_PIXELS', 'MAX_FRAMES', 'RIGHT_EYE', 'LEFT_EYE', 'RIGID', 'ALIKE'
            'track_many']
 
 # %% ../nbs/03_video.ipynb #77cd134f
-import contextlib, hashlib, importlib, itertools, json, math, multiprocessing, os, signal, subprocess, sys, tempfile, time, warnings, zipfile
+import contextlib, hashlib, importlib, itertools, json, math, multiprocessing, os, signal, statistics, subprocess, sys, tempfile, time, warnings, zipfile
 from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
@@ -178,7 +178,8 @@ def crop(
     matrix = np.array(matrix, np.float64)
     if not np.isfinite(matrix).all(): raise UsageError('a crop needs a face: this matrix is not finite')
     shrink = max(int(1/np.hypot(*matrix[:, 0])), 1)
-    corners = (np.array([[0, 0], [size, 0], [0, size], [size, size]]) - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    back = cv2.invertAffineTransform(matrix)
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) @ back[:, :2].T + back[:, 2]
     edge = np.array(image.shape[1::-1])
     lo = np.clip(corners.min(0) - 2*shrink, 0, edge - 1).astype(int)
     hi = np.clip(corners.max(0) + 2*shrink, lo + 1, edge).astype(int)
@@ -191,7 +192,7 @@ def crop(
         lo, hi = np.zeros(2, int), np.array(part.shape[1::-1])
     matrix[:, 2] += matrix[:, :2] @ (.5, .5) - .5
     image = np.empty((hi[1], hi[0], 4), np.uint8) # OpenCV warps four channels nearly three times as fast as three
-    image[lo[1]:, lo[0]:] = cv2.cvtColor(part, cv2.COLOR_RGB2RGBA)
+    cv2.cvtColor(part, cv2.COLOR_RGB2RGBA, image[lo[1]:, lo[0]:])
     return cv2.cvtColor(cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), cv2.COLOR_RGBA2RGB)
 
 # %% ../nbs/03_video.ipynb #7781681e
@@ -214,8 +215,8 @@ class _Network:
         self.input = self.net.get_input_details()[0]['index']
         self.outputs = {o['name']: o['index'] for o in self.net.get_output_details()}
 
-    def __call__(self, x): # 1 x H x W x 3 float32 -> {name: array}
-        self.net.set_tensor(self.input, x)
+    def __call__(self, paint): # a function that fills the input, H x W x 3 float32, in place -> {name: array}
+        paint(self.net.tensor(self.input)()[0])
         self.net.invoke()
         return {name: self.net.get_tensor(i) for name, i in self.outputs.items()}
 
@@ -267,11 +268,14 @@ class FaceDetector:
         self.threshold, self.net, self.anchors = threshold, _Network('face_detector'), _anchors()
 
     def _look(self, image, x, y, w, h): # the faces in one window, in picture pixels
-        s, out = 128/max(w, h), np.zeros((128, 128, 3), np.float32)
+        s = 128/max(w, h)
         small = cv2.resize(image[y:y + h, x:x + w], (max(round(w*s), 1), max(round(h*s), 1)), interpolation=cv2.INTER_AREA)
         dy, dx = (128 - small.shape[0])//2, (128 - small.shape[1])//2
-        out[dy:dy + small.shape[0], dx:dx + small.shape[1]] = small/np.float32(127.5) - 1
-        r = self.net(out[None])
+        def paint(pixels):
+            part = pixels[dy:dy + small.shape[0], dx:dx + small.shape[1]]
+            pixels[:] = 0
+            np.subtract(np.divide(small, np.float32(127.5), out=part), 1, out=part)
+        r = self.net(paint)
         score, box, points = _decode(r['regressors'][0], r['classificators'][0, :, 0], self.anchors, self.threshold)
         shift, scale = np.array([dx, dy]), np.array([w/small.shape[1], h/small.shape[0]])
         return score, (box.reshape(-1, 2, 2)*128 - shift).reshape(-1, 4)*np.tile(scale, 2) + (x, y, x, y), (points*128 - shift)*scale + (x, y)
@@ -331,7 +335,7 @@ class Landmarker:
     ) -> tuple[np.ndarray, float]: # 478 x 3 points (x, y, depth in pixels), probability that this is a face
         "The points of one face."
         matrix = _square(roi, 256)
-        r = self.net(crop(image, matrix, 256)[None]*np.float32(1/255))
+        r = self.net(lambda pixels: np.multiply(crop(image, matrix, 256), np.float32(1/255), out=pixels))
         p, back = r['Identity'].reshape(478, 3).astype(np.float64), cv2.invertAffineTransform(matrix)
         points = np.concatenate([p[:, :2] @ back[:, :2].T + back[:, 2], -p[:, 2:]*roi.side/256], 1)
         return points.astype(np.float32), float(1/(1 + np.exp(-np.clip(r['Identity_1'].item(), -50, 50))))
@@ -398,9 +402,9 @@ class FaceTracker:
     ) -> list[Face]:       # longest followed first
         "The faces of the next frame."
         if cut: self.faces, self.clock, self.until = [], 0, 0
-        faces, thorough = self._follow(image), self.clock % self.every == 0
+        faces, due = self._follow(image), self.clock % self.every == 0
         if len(faces) < len(self.faces): self.until = self.clock + 2*self.every
-        if thorough or not faces or self.clock < self.until and self.clock % 5 == 0: self._search(image, thorough, faces)
+        if due or not faces or self.clock < self.until and self.clock % 5 == 0: self._search(image, due and (not faces or self.clock % (3*self.every) == 0), faces)
         self.clock += 1
         self.faces = faces
         return faces
@@ -428,7 +432,7 @@ class ShotDetector:
         "Whether this frame may begin another shot."
         new = _thumbnail(image)
         d = [_difference(new, old) for old in self.recent]
-        level = np.median([lag[0] for lag in self.lags[1:][-6:]] or [0])
+        level = statistics.median([lag[0] for lag in self.lags[max(1, len(self.lags) - 6):]] or [0])
         self.recent.appendleft(new)
         self.lags.append((*d, *[math.inf]*(3 - len(d))))
         return bool(d) and min(d) > max(self.least, self.ratio*level)
