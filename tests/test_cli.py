@@ -100,7 +100,9 @@ def test_track_writes_every_column(tmp_path, run):
     t = pd.read_parquet(tmp_path/'out'/'trajectories.parquet')
     assert list(t) == list(TRAJECTORY_COLUMNS) and len(t) == 12 and t.notna().all().all()
     assert list(pd.read_csv(tmp_path/'out'/'trajectories.csv')) == list(t)
-    assert sorted(p.name for p in (tmp_path/'out').iterdir()) == ['frames.parquet', 'track.npz', 'trajectories.csv', 'trajectories.parquet', 'trajectories.png']
+    assert sorted(p.name for p in (tmp_path/'out').iterdir()) == ['errors.parquet', 'frames.parquet', 'track.npz', 'trajectories.csv', 'trajectories.parquet', 'trajectories.png']
+    e = pd.read_parquet(tmp_path/'out'/'errors.parquet')
+    assert (e.frame == t.frame).all() and set(e) < set(t) and (e[['yaw', 'pitch', 'scale', 'id_00', 'exp_00', 'jawOpen']] > 0).all().all()
     f = pd.read_parquet(tmp_path/'out'/'frames.parquet')
     assert len(f) == 12 and f.face_found.all() and (f.frame == t.frame).all() and (f.shot == 0).all()
 

@@ -21,7 +21,7 @@ def _synth(args):
 
 # %% ../nbs/24_cli.ipynb #7b5a1b34
 def _track(args):
-    import matplotlib
+    import matplotlib, pandas as pd
     matplotlib.use('Agg')
     from threedad.core import atomic_path
     from threedad.corpus import analyse_isolated
@@ -30,12 +30,13 @@ def _track(args):
     table, out = a.table, Path(args.out)
     fig = plot_trajectories({Path(args.video).stem: table}, ['yaw', 'pitch', 'roll', 'jawOpen', 'eyeBlinkLeft', 'identity_drift'], title=f'{Path(args.video).name} in 3DMM space')
     write_table(table, out/'trajectories.parquet')
+    write_table(pd.concat([table[['video_id', 'frame', 'time']], a.errors], axis=1), out/'errors.parquet')
     write_table(a.track.table(), out/'frames.parquet')
     if args.csv:
         with atomic_path(out/'trajectories.csv') as tmp: table.to_csv(tmp, index=False)
     a.track.save(out/'track.npz')
     with atomic_path(out/'trajectories.png') as tmp: fig.savefig(tmp)
-    print(f'{a.track}\n{len(table)} rows in {out/"trajectories.parquet"}; every frame in {out/"frames.parquet"}; figure {out/"trajectories.png"}; landmarks {out/"track.npz"}')
+    print(f'{a.track}\n{len(table)} rows in {out/"trajectories.parquet"}, their standard errors in {out/"errors.parquet"}; every frame in {out/"frames.parquet"}; figure {out/"trajectories.png"}; landmarks {out/"track.npz"}')
     if a.track.error: print(f'note: {a.track.error}', file=sys.stderr)
 
 # %% ../nbs/24_cli.ipynb #a99d2350
@@ -250,7 +251,7 @@ def _parser():
 
     p = command('track', _track, "write a video's trajectory in 3DMM space", 'holiday.mp4 --out tracked', 'holiday.mp4 --out tracked --csv')
     video(p)
-    p.add_argument('--out', required=True, metavar='DIR', help='gets trajectories.parquet, frames.parquet, trajectories.png and track.npz')
+    p.add_argument('--out', required=True, metavar='DIR', help='gets trajectories.parquet, errors.parquet, frames.parquet, trajectories.png and track.npz')
     p.add_argument('--csv', action='store_true', help='write trajectories.csv as well')
 
     p = command('train', _train, 'train a detector on a store', '--store data/demo/store --out run', '--store data/demo/store --out control --shuffle-labels')

@@ -201,6 +201,7 @@ class Analysis:
     "A tracked, fitted and cropped video."
     track: Track            # landmarks of every frame
     table: pd.DataFrame     # coefficients of the frames with a face, n rows
+    errors: pd.DataFrame    # their standard errors
     frames: np.ndarray      # frame numbers that have a crop, n
     crops: list             # their JPEG bytes, n
     matrices: np.ndarray    # image px to crop px, n x 2 x 3
@@ -210,10 +211,11 @@ class Analysis:
     def save(self,
         folder: str | os.PathLike,
     ) -> Path:
-        "Write the track, the table and the crops as three files."
+        "Write the track, the tables and the crops as four files."
         folder = Path(folder)
         self.track.save(folder/'track.npz')
         write_table(self.table, folder/'trajectories.parquet')
+        write_table(self.errors, folder/'errors.parquet')
         write_table(self.shard(), folder/'crops.parquet')
         return folder
 
@@ -224,7 +226,7 @@ class Analysis:
         "Read what `save` wrote."
         folder = Path(folder)
         shard = read_table(folder/'crops.parquet')
-        return cls(Track.load(folder/'track.npz'), read_table(folder/'trajectories.parquet'), shard['frame'].to_numpy(), shard['jpeg'].tolist(), np.stack(shard['matrix']).reshape(-1, 2, 3))
+        return cls(Track.load(folder/'track.npz'), read_table(folder/'trajectories.parquet'), read_table(folder/'errors.parquet'), shard['frame'].to_numpy(), shard['jpeg'].tolist(), np.stack(shard['matrix']).reshape(-1, 2, 3))
 
     def shard(self,
         video_id: str = '',
@@ -252,8 +254,8 @@ def analyse(
     if not track.faces_found: raise NoFaceError(path, f'no face found in {len(track)} frames{but}')
     if track.faces_found < CLIP: raise TooShortError(path, f'a face in only {track.faces_found} of {len(track)} frames, at least {CLIP} are needed{but}')
     kept = [shots[track.frame[t], main[t].id] for t in sorted(main)]
-    with threadpool_limits(1): table = fit(track, video_id=video_id).table
-    return Analysis(track, table, track.frame[track.found], [jpeg for _, jpeg in kept], np.stack([m for m, _ in kept]))
+    with threadpool_limits(1): fitted = fit(track, video_id=video_id)
+    return Analysis(track, fitted.table, fitted.errors, track.frame[track.found], [jpeg for _, jpeg in kept], np.stack([m for m, _ in kept]))
 
 # %% ../nbs/07_corpus.ipynb #19c54e09
 def _analyse_into(path, folder, **settings): analyse(path, **settings).save(folder)
