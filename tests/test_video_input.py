@@ -1,5 +1,6 @@
 "What the library does with every kind of file a user may give it."
 import json, os, subprocess, sys, time, warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -229,6 +230,12 @@ def test_many_videos_and_nothing_lost(workers, tracks, tmp_path, folder):
     assert (table.error[[0, 2, 5]] == '').all() and table.error.str.contains('not a video|no such file|truncated').sum() == 3
     for i in (0, 5): np.testing.assert_array_equal(Track.load(table.track[i]).points, tracks(['sample', '', '', '', '', 'rotated'][i]).points)
     assert table.faces_found[0] == 12 and not [p for p in (tmp_path/'tracks').iterdir() if p.name.startswith('.')]
+    Path(table.track[0]).touch()
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path/'tracks').iterdir()}
+    assert table.equals(track_many(paths, tmp_path/'tracks', workers, progress=False)) and before == {p: p.stat().st_mtime_ns for p in (tmp_path/'tracks').iterdir()}
+    os.utime(paths[0], ns=(2*10**18,)*2)
+    track_many(paths[:1], tmp_path/'tracks', workers, progress=False)
+    assert Path(table.track[0]).stat().st_mtime_ns > before[Path(table.track[0])]
 
 def test_a_video_that_takes_too_long_costs_itself(tmp_path):
     table = track_many([videos.make(k, tmp_path) for k in ('sample', 'one_frame')], tmp_path/'tracks', 1, timeout=0, progress=False)

@@ -738,8 +738,10 @@ def _track_into(job): # track one video into a file; its row
     try:
         info = probe(job['path'])
         row.update(status='corrupt', fps=info.fps, width=info.width, height=info.height)
-        t = track(job['path'], job['stop'], progress=False)
-        row.update(frames=len(t), faces_found=t.faces_found, faces=t.faces, shots=len(np.unique(t.shot)), error=t.error, track=str(t.save(job['track'])), status='ok' if t.faces_found else 'no_face')
+        known = Path(job['track'])
+        done = known.exists() and known.stat().st_mtime_ns > os.stat(job['path']).st_mtime_ns
+        t = Track.load(known) if done else track(job['path'], job['stop'], progress=False)
+        row.update(frames=len(t), faces_found=t.faces_found, faces=t.faces, shots=len(np.unique(t.shot)), error=t.error, track=str(known if done else t.save(known)), status='ok' if t.faces_found else 'no_face')
     except VideoError as e: row.update(error=str(e))
     except Exception as e: row.update(error=f'{job["path"]}: {type(e).__name__}: {e}')
     return row
@@ -755,7 +757,7 @@ def track_many(
     "Track the main faces of many videos, in parallel."
     import pandas as pd
     from threedad import video
-    def name(p): return f'{Path(p).stem[-80:]}-{hashlib.sha1(p.encode()).hexdigest()[:8]}.npz'
+    def name(p): return f'{Path(p).stem[-80:]}-{hashlib.sha1((p + str(stop)).encode()).hexdigest()[:8]}.npz'
     jobs = [dict(path=p, track=str(Path(folder)/name(p)), stop=stop, row=i) for i, p in enumerate(os.path.abspath(p) for p in paths)]
     done, rows = video._pool(video._track_into, jobs, workers, timeout) if workers else ((j, _track_into(j), '') for j in jobs), {}
     for job, row, why in progress_bar(done, 'tracking', len(jobs), 'video', disable=not progress):
