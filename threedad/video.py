@@ -169,6 +169,11 @@ def probe(
         return VideoInfo(str(path), *size, fps, frames, seconds or frames/fps, stream.codec_context.name, 90*turns)
 
 # %% ../nbs/03_video.ipynb #a9c6afb4
+def _span(row, size, margin, edge): # the pixels of one axis that the corners of a crop span
+    at = [row[2], row[2] + size*row[0], row[2] + size*row[1], row[2] + size*(row[0] + row[1])]
+    lo = int(min(max(min(at) - margin, 0), edge - 1))
+    return lo, int(min(max(max(at) + margin, lo + 1), edge))
+
 def crop(
     image: np.ndarray,  # uint8 H x W x 3
     matrix: np.ndarray, # 2 x 3, image pixels to crop pixels
@@ -177,19 +182,15 @@ def crop(
     "Sample a square crop of an image."
     matrix = np.array(matrix, np.float64)
     if not np.isfinite(matrix).all(): raise UsageError('a crop needs a face: this matrix is not finite')
-    shrink = max(int(1/np.hypot(*matrix[:, 0])), 1)
-    back = cv2.invertAffineTransform(matrix)
-    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) @ back[:, :2].T + back[:, 2]
-    edge = np.array(image.shape[1::-1])
-    lo = np.clip(corners.min(0) - 2*shrink, 0, edge - 1).astype(int)
-    hi = np.clip(corners.max(0) + 2*shrink, lo + 1, edge).astype(int)
+    shrink = max(int(1/math.hypot(matrix[0, 0], matrix[1, 0])), 1)
+    lo, hi = zip(*(_span(row, size, 2*shrink, edge) for row, edge in zip(cv2.invertAffineTransform(matrix).tolist(), image.shape[1::-1])))
     part = image[lo[1]:hi[1], lo[0]:hi[0]]
     if shrink > 1:
         matrix[:, 2] += matrix[:, :2] @ lo
         h, w = part.shape[:2]
         part = cv2.resize(part, (max(w//shrink, 1), max(h//shrink, 1)), interpolation=cv2.INTER_AREA)
         matrix[:, :2] *= w/part.shape[1], h/part.shape[0]
-        lo, hi = np.zeros(2, int), np.array(part.shape[1::-1])
+        lo, hi = (0, 0), part.shape[1::-1]
     matrix[:, 2] += matrix[:, :2] @ (.5, .5) - .5
     image = np.empty((hi[1], hi[0], 4), np.uint8) # OpenCV warps four channels nearly three times as fast as three
     cv2.cvtColor(part, cv2.COLOR_RGB2RGBA, image[lo[1]:, lo[0]:])
@@ -336,9 +337,9 @@ class Landmarker:
         "The points of one face."
         matrix = _square(roi, 256)
         r = self.net(lambda pixels: np.multiply(crop(image, matrix, 256), np.float32(1/255), out=pixels))
-        p, back = r['Identity'].reshape(478, 3).astype(np.float64), cv2.invertAffineTransform(matrix)
-        points = np.concatenate([p[:, :2] @ back[:, :2].T + back[:, 2], -p[:, 2:]*roi.side/256], 1)
-        return points.astype(np.float32), float(1/(1 + np.exp(-np.clip(r['Identity_1'].item(), -50, 50))))
+        p, back, points = r['Identity'].reshape(478, 3).astype(np.float64), cv2.invertAffineTransform(matrix), np.empty((478, 3), np.float32)
+        points[:, :2], points[:, 2] = p[:, :2] @ back[:, :2].T + back[:, 2], -p[:, 2]*roi.side/256
+        return points, 1/(1 + math.exp(-min(max(r['Identity_1'].item(), -50.), 50.)))
 
 # %% ../nbs/03_video.ipynb #75879a33
 class Face(NamedTuple):
@@ -375,7 +376,8 @@ class FaceTracker:
 
     def _measure(self, image, roi): # points and score, or None where there is no face
         h, w = image.shape[:2]
-        if not (8 < roi.side < 8*max(h, w) and (roi.centre > 0).all() and (roi.centre < (w, h)).all()): return None
+        x, y = roi.centre
+        if not (8 < roi.side < 8*max(h, w) and 0 < x < w and 0 < y < h): return None
         points, score = self.landmarker(image, roi)
         return (points, score) if score >= self.presence and np.isfinite(points).all() else None
 
@@ -410,13 +412,15 @@ class FaceTracker:
         return faces
 
 # %% ../nbs/03_video.ipynb #c0a1e002
-def _thumbnail(image): # 768 numbers, centred; points are picked first because averaging a large picture takes a millisecond
+def _thumbnail(image): # 768 numbers, centred, and their mean square; points are picked first because averaging a large picture takes a millisecond
     if min(image.shape[:2]) > 256: image = cv2.resize(image, (128, 128), interpolation=cv2.INTER_NEAREST)
     t = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
-    return t - t.mean()
+    t -= t.mean()
+    return t, t @ t/t.size
 
 def _difference(a, b): # of two thumbnails: 0 alike, 1 unrelated
-    return float(1 - (a @ b/a.size + 4)/math.sqrt((a @ a/a.size + 4)*(b @ b/b.size + 4)))
+    (a, aa), (b, bb) = a, b
+    return float(1 - (a @ b/a.size + 4)/math.sqrt((aa + 4)*(bb + 4)))
 
 class ShotDetector:
     "Finds scene cuts in consecutive frames."
