@@ -337,9 +337,9 @@ class Landmarker:
         "The points of one face."
         matrix = _square(roi, 256)
         r = self.net(lambda pixels: np.multiply(crop(image, matrix, 256), np.float32(1/255), out=pixels))
-        p, back, points = r['Identity'].reshape(478, 3).astype(np.float64), cv2.invertAffineTransform(matrix), np.empty((478, 3), np.float32)
-        points[:, :2], points[:, 2] = p[:, :2] @ back[:, :2].T + back[:, 2], -p[:, 2]*roi.side/256
-        return points, 1/(1 + math.exp(-min(max(r['Identity_1'].item(), -50.), 50.)))
+        p, back = r['Identity'].reshape(478, 3).astype(np.float64), cv2.invertAffineTransform(matrix)
+        points = np.concatenate([p[:, :2] @ back[:, :2].T + back[:, 2], -p[:, 2:]*roi.side/256], 1)
+        return points.astype(np.float32), 1/(1 + math.exp(-min(max(r['Identity_1'].item(), -50.), 50.)))
 
 # %% ../nbs/03_video.ipynb #75879a33
 class Face(NamedTuple):
