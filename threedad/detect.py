@@ -205,7 +205,7 @@ def report(
         _section('What the network saw', _text('The aligned crops, the tracked landmarks on them, and the fitted head from the same view.'), *map(_sheet, rows)),
         _section('How the score was made', _text(METHOD), _text(LIMITS),
                  _table([('file', v.video), ('detector', v.detector), ('trained on', v.trained_on), ('size of the frames', f'{a.track.width} x {a.track.height} px'),
-                         ('fit residual', f'{100 * a.table["residual"].median():.2f} % of the eye distance (median)')]))])
+                         ('fit residual', f'{100 * a.table["residual"].median():.2f} % of the inter-ocular distance (median)')]))])
     with atomic_path(path) as tmp: tmp.write_text(_page(Path(v.video).name, 'Deepfake analysis in 3DMM space', body), encoding='utf-8')
     return Path(path)
 

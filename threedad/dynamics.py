@@ -39,7 +39,7 @@ FEATURES = {
     'actions_spread': 'activation', 'actions_noise': 'activation', 'actions_jitter': 'noise/spread',
     'identity_drift': 'standard deviations', 'identity_drift_noise': 'standard deviations', 'identity_spread': 'standard deviations', 'identity_noise': 'standard deviations',
     'blink_rate': 'a minute', 'blink_duration': 's', 'blink_peak': 'activation', 'mouth_rate': 'a minute',
-    'pose_expression': 'rms correlation', 'residual': 'of eye distance', 'residual_actions': 'of eye distance', 'residual_noise': 'of eye distance'}
+    'pose_expression': 'rms correlation', 'residual': 'of inter-ocular distance', 'residual_actions': 'of inter-ocular distance', 'residual_noise': 'of inter-ocular distance'}
 
 def feature_label(
     name: str, # a column of the feature table

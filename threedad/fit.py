@@ -17,7 +17,7 @@ import pandas as pd
 from fastcore.basics import patch
 from .core import AssetError, UsageError, VideoError, asset
 from .morphable import MorphableModel, euler_to_matrix, matrix_to_euler, pack62, project
-from .video import Track
+from .video import LEFT_EYE, RIGHT_EYE, Track
 
 # %% ../nbs/04_fit.ipynb #433ffd83
 @functools.lru_cache(1)
@@ -182,7 +182,7 @@ class Trajectory:
     "The 3DMM coefficients of one face over the frames of one video."
     table: pd.DataFrame                     # one row a tracked frame, `TRAJECTORY_COLUMNS`
     errors: pd.DataFrame | None = None      # standard errors, row by row: pose, identity, expression, actions
-    residuals: np.ndarray | None = None     # T x 478 distances of the landmarks from the model with its actions, eye distances; NaN where unreliable
+    residuals: np.ndarray | None = None     # T x 478 distances of the landmarks from the model with its actions, inter-ocular distances; NaN where unreliable
     free_identity: np.ndarray | None = None # T x 40, the identity of each frame (or window) alone
 
     def __len__(self): return len(self.table)
@@ -217,7 +217,7 @@ class Trajectory:
         t = self.table
         if not len(t): return 'Trajectory: no frames'
         return (f'Trajectory of {t.video_id.iloc[0]}: {len(t)} frames, yaw {t.yaw.min():.0f}..{t.yaw.max():.0f}°, pitch {t.pitch.min():.0f}..{t.pitch.max():.0f}°, '
-                f'residual {t.residual.median():.2%} of the eye distance')
+                f'residual {t.residual.median():.2%} of the inter-ocular distance')
 
 # %% ../nbs/04_fit.ipynb #0f785c25
 def fit(
@@ -252,6 +252,8 @@ def fit(
     b, s, R, t, se, angle_se, S, q, residual, c, action_se, near = map(np.concatenate, zip(*parts))
     free, id_se = _free_identity(S, q, window), np.sqrt(np.diag(cov))[:len(model.identity)]
     a = a[:len(model.identity)]
+    eyes = model.landmarks(model.vertices(identity=a))[[RIGHT_EYE, LEFT_EYE]]
+    residual, near = (v/np.linalg.norm(eyes[0] - eyes[1]) for v in (residual, near))
     pose = dict(zip(POSE_COLUMNS, [*np.degrees(matrix_to_euler(R)), s, t[:, 0], -t[:, 1]]))
     measures = dict(residual=residual, residual_actions=near.mean(1), identity_drift=np.sqrt((free**2).mean(1)))
     named = functools.partial(_named, model.action_names, n)

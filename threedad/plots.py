@@ -21,7 +21,7 @@ from .fit import Trajectory
 from .evaluate import auc_ci, operating_point, roc, roc_band, video_scores
 
 # %% ../nbs/21_plots.ipynb #6b9b4045
-_UNITS = dict(yaw='degrees', pitch='degrees', roll='degrees', scale='px per eye distance', tx='px', ty='px', time='s', residual='of eye distance', residual_actions='of eye distance',
+_UNITS = dict(yaw='degrees', pitch='degrees', roll='degrees', scale='px per eye distance', tx='px', ty='px', time='s', residual='of inter-ocular distance', residual_actions='of inter-ocular distance',
               identity_drift='standard deviations', x0='px', y0='px', x1='px', y1='px', score='P(fake)')
 
 def column_label(

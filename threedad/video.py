@@ -311,11 +311,12 @@ def _upright(angle): # 2 x 2 rotation that levels an eye line
     return np.array([[c, s], [-s, c]])
 
 def _roi(points, start, end): # the square around points, turned with the line from one point to another
-    points, line = points[:, :2], points[end, :2] - points[start, :2]
-    angle = np.arctan2(line[1], line[0])
-    turned = points @ _upright(angle).T
-    lo, hi = turned.min(0), turned.max(0)
-    return Roi((lo + hi)/2 @ _upright(angle), 1.5*(hi - lo).max(), angle)
+    x, y = np.ascontiguousarray(points[:, :2].T, np.float64)
+    angle = math.atan2(y[end] - y[start], x[end] - x[start])
+    c, s = math.cos(angle), math.sin(angle)
+    u, v = c*x + s*y, c*y - s*x
+    (left, right), (top, bottom) = ((w.min(), w.max()) for w in (u, v))
+    return Roi(np.array([left + right, top + bottom])/2 @ _upright(angle), 1.5*max(right - left, bottom - top), angle)
 
 def _first_roi(d): # the same from a detection, whose points do not span the face
     line = d.points[1] - d.points[0]
@@ -413,7 +414,7 @@ class FaceTracker:
 
 # %% ../nbs/03_video.ipynb #c0a1e002
 def _thumbnail(image): # 768 numbers, centred, and their mean square; points are picked first because averaging a large picture takes a millisecond
-    if min(image.shape[:2]) > 256: image = cv2.resize(image, (128, 128), interpolation=cv2.INTER_NEAREST)
+    if min(image.shape[:2]) > 256: image = cv2.resize(image, (64, 64), interpolation=cv2.INTER_NEAREST)
     t = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
     t -= t.mean()
     return t, t @ t/t.size
