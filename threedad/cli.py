@@ -16,8 +16,16 @@ from .core import StoreError, ThreedadError, UsageError, read_json, write_json, 
 # %% ../nbs/24_cli.ipynb #ebe6a0df
 def _synth(args):
     from threedad.forge import synthesize
-    videos = synthesize(args.out, people=args.people, videos=args.videos, frames=args.frames, size=args.size, seed=args.seed)
+    videos = synthesize(args.out, people=args.people, videos=args.videos, frames=args.frames, size=args.size, seed=args.seed, manipulations=args.manipulations,
+                        compression=args.compression, difficulty=args.difficulty, holdout=args.holdout, workers=args.workers)
     print(f'{len(videos)} videos ({(videos.label == 0).sum()} real, {(videos.label == 1).sum()} fake) in {args.out}, listed in {Path(args.out)/"videos.parquet"}')
+
+# %% ../nbs/24_cli.ipynb #24f00002
+def _forge(args):
+    from threedad.forge import forge_video
+    f = forge_video(args.video, args.manipulation, args.out, other=args.other, seed=args.seed, strength=args.strength, temporal=args.temporal, mask=args.mask)
+    print(f'{f}\n{args.out} says in its container that it is altered; the coefficients it shows are in {Path(args.out).with_suffix(".parquet")}' + (f', the mask in {args.mask}' if args.mask else ''))
+
 
 # %% ../nbs/24_cli.ipynb #7b5a1b34
 def _track(args):
@@ -180,7 +188,7 @@ def demo(
     if people < 6: raise UsageError(f'{people} people cannot be split into three sets that share nobody; the demo needs at least 6')
     shape = dict(videos=videos, people=people, frames=frames, size=size, seed=seed)
     s.run('generate', dict(library=__version__, **shape), ['videos', 'videos.parquet'],
-          lambda: write_table(assign_splits(synthesize(out/'videos', **shape, workers=workers), seed=seed), out/'videos.parquet'))
+          lambda: write_table(assign_splits(synthesize(out/'videos', **shape, manipulations=('face_swap', 'reenact'), difficulty='easy', workers=workers), seed=seed), out/'videos.parquet'))
     s.run('preprocess', {}, ['store'], lambda: preprocess(read_table(out/'videos.parquet'), out/'store', workers=workers))
     store = Store(out/'store')
     s.run('train', dict(preset=preset, epochs=epochs, seed=seed, shuffle_labels=shuffle_labels), ['training', 'detector.safetensors'],
@@ -193,8 +201,8 @@ def demo(
     corpus_report(out)
     return metrics
 
-def _synth_options(p, videos, people):
-    p.add_argument('--videos', type=_count, default=videos, metavar='N', help=f'how many real ones; each also yields two forgeries (default {videos})')
+def _synth_options(p, videos, people, each):
+    p.add_argument('--videos', type=_count, default=videos, metavar='N', help=f'how many real ones; each also yields {each} (default {videos})')
     p.add_argument('--people', type=_count, default=people, metavar='N', help=f'how many people appear in them (default {people})')
     p.add_argument('--frames', type=_count, default=48, metavar='N', help='frames of a video (default 48)')
     p.add_argument('--size', type=_count, default=256, metavar='PX', help='sides of a video (default 256)')
@@ -215,6 +223,7 @@ EXAMPLES = '''examples:
   threedad detect holiday.mp4 --json | jq .score       the same for a program
   threedad track holiday.mp4 --out tracked --csv       its trajectory in 3DMM space, as tables
   threedad synth --out faces --videos 20               talking people who do not exist, real and forged
+  threedad forge holiday.mp4 --manipulation lip_sync --out forged.mp4   a forgery of your own video
   threedad train --store data/demo/store --out run     train on a store
   threedad evaluate --store data/demo/store --detector run/detector.safetensors --out run/test
 
@@ -226,6 +235,8 @@ def _count(s):
     except ValueError: n = 0
     if n < 1: raise argparse.ArgumentTypeError(f'{s!r} is not a positive whole number')
     return n
+
+_MANIPULATIONS = ('face_swap', 'reenact', 'lip_sync', 'autoencoder', 'talking_head', 'self_blend') # of threedad.forge, which is slow to import
 
 def _parser():
     shared = argparse.ArgumentParser(add_help=False)
@@ -245,9 +256,25 @@ def _parser():
         p.add_argument('--frames', type=_count, metavar='N', help='look at the first N frames only')
         p.add_argument('--timeout', type=float, default=900, metavar='S', help='seconds that decoding and tracking may take (default 900)')
 
-    p = command('synth', _synth, 'generate talking people, real and forged', '--out faces', '--out faces --videos 20 --people 8 --seed 1')
+    p = command('synth', _synth, 'generate talking people, real and forged', '--out faces', '--out faces --videos 20 --people 8 --seed 1', '--out faces --manipulations autoencoder self_blend --compression c23 c40 --difficulty easy hard')
     p.add_argument('--out', required=True, metavar='DIR', help='where the videos go')
-    _synth_options(p, 10, 8); seed(p)
+    _synth_options(p, 10, 8, 'one of every manipulation')
+    p.add_argument('--manipulations', nargs='+', default=list(_MANIPULATIONS), choices=_MANIPULATIONS, metavar='KIND', help=f'any of {", ".join(_MANIPULATIONS)} (default all)')
+    p.add_argument('--compression', nargs='+', default=['c23'], choices=('raw', 'c23', 'c40'), metavar='C', help='any of raw, c23, c40 (default c23)')
+    p.add_argument('--difficulty', nargs='+', default=['mixed'], choices=('easy', 'hard', 'mixed'), metavar='D', help='easy, hard, mixed; of several, pairs of people take turns (default mixed)')
+    p.add_argument('--holdout', nargs='+', default=[], choices=_MANIPULATIONS, metavar='KIND', help='manipulations made for the test people only')
+    p.add_argument('--workers', type=_count, default=2, metavar='N', help='processes (default 2)')
+    seed(p)
+
+    p = command('forge', _forge, 'forge the face in a video of your own', 'holiday.mp4 --manipulation lip_sync --out forged.mp4', 'holiday.mp4 --manipulation face_swap --other friend.mp4 --out forged.mp4 --mask mask.mp4 --strength 0.2')
+    p.add_argument('video', metavar='VIDEO', help='a video file')
+    p.add_argument('--manipulation', required=True, choices=_MANIPULATIONS, metavar='KIND', help=f'one of {", ".join(_MANIPULATIONS)}')
+    p.add_argument('--out', required=True, metavar='FILE', help='the forged video; its coefficients go beside it as .parquet')
+    p.add_argument('--other', metavar='VIDEO', help='whose face or performance is put in; somebody synthetic if left out')
+    p.add_argument('--strength', type=float, default=.5, metavar='S', help='0 subtle .. 1 blatant (default 0.5)')
+    p.add_argument('--temporal', type=float, metavar='T', help='-1 smoothed .. 1 jittering; that of the manipulation if left out')
+    p.add_argument('--mask', metavar='FILE', help='write the mask of what was altered as a video too')
+    seed(p)
 
     p = command('track', _track, "write a video's trajectory in 3DMM space", 'holiday.mp4 --out tracked', 'holiday.mp4 --out tracked --csv')
     video(p)
@@ -278,7 +305,7 @@ def _parser():
 
     p = command('demo', _demo, 'walk the whole road and write a report', '', '--out data/demo', '--out data/small --videos 12 --people 12 --epochs 2')
     p.add_argument('--out', default='data/demo', metavar='DIR', help='folder for everything (default data/demo); run again to continue')
-    _synth_options(p, 64, 64)
+    _synth_options(p, 64, 64, 'a face swap and a re-enactment')
     p.add_argument('--epochs', type=_count, default=6, metavar='N', help='of training (default 6)')
     p.add_argument('--preset', default='tiny', help='tiny or paper (default tiny)')
     p.add_argument('--workers', type=_count, default=2, metavar='N', help='processes for tracking (default 2)')
