@@ -230,12 +230,31 @@ def noise_level(
     response = cv2.filter2D(_gray(image.astype(np.float32)), cv2.CV_32F, _LAPLACE).ravel()
     return float(np.median(np.abs(response[::max(response.size//20_000, 1)]))/(6*.6745))
 
+def _noise_curve(image, bins=8):
+    "Noise of R, G, B and brightness at each brightness, 256 x 4: low quantiles, which texture leaves alone."
+    x = image.astype(np.float32)
+    x = np.dstack([x, _gray(x)])
+    step = max(int(math.sqrt(x.shape[0]*x.shape[1]/60_000)), 1)
+    response = np.abs(cv2.filter2D(x, cv2.CV_32F, _LAPLACE)[::step, ::step]).reshape(-1, 4)
+    level = cv2.blur(x[..., 3], (3, 3))[::step, ::step].ravel()
+    curve, at = [], []
+    for b in range(bins):
+        on = (level >= max(256*b/bins, 2)) & (level < min(256*(b+1)/bins, 253))
+        if on.sum() < 100: continue
+        at.append(float(level[on].mean())); curve.append(np.quantile(response[on], .3, axis=0)/(6*.3853))
+    if not at: return np.zeros((256, 4), np.float32)
+    return np.stack([np.interp(np.arange(256), at, c) for c in np.array(curve).T], 1).astype(np.float32)
+
 def _grain(drawn, behind, amount, rng):
-    "Add the noise that is missing."
-    missing = amount*math.sqrt(max(noise_level(behind)**2 - noise_level(drawn)**2, 0.))
-    if missing < .2: return drawn
-    g = rng.standard_normal(drawn.shape[:2] + (1,), np.float32) + .5*rng.standard_normal(drawn.shape, np.float32)
-    return drawn + np.float32(missing)*g
+    "Add the noise that is missing, in the right measure at each brightness, grey and coloured."
+    if amount <= 0: return drawn
+    have, want = _noise_curve(drawn), _noise_curve(behind)
+    lack = np.maximum(want**2 - have**2, 0)
+    own = lack[:, :3].mean(1)
+    common = np.clip((lack[:, 3] - .447*own)/.553, 0, own)
+    table = np.float32(amount)*np.sqrt(np.stack([common, own-common], 1))
+    grey, colored = np.moveaxis(table[_gray(drawn).clip(0, 255).astype(np.uint8)], -1, 0)
+    return drawn + grey[..., None]*rng.standard_normal(drawn.shape[:2] + (1,), np.float32) + colored[..., None]*rng.standard_normal(drawn.shape, np.float32)
 
 # %% ../nbs/06_forge.ipynb #06f00014
 def _feather(drawn, behind, alpha): return behind + alpha[..., None]*(drawn-behind)
