@@ -637,6 +637,8 @@ def provenance(
     who = 'Not a real person: a synthetic person filmed by threedad' if synthetic else 'A real recording'
     what = f'{who} {__version__}' + (f', face altered by threedad {__version__} ({manipulation})' if altered else '') + (f', seed {settings["seed"]}' if 'seed' in settings else '')
     about = dict(synthetic=synthetic, altered=altered, video_id=video_id, manipulation=manipulation, version=__version__) | settings
+    length = len(video_id) + len(what) + len(json.dumps(about))
+    about['padding'] = ' '*(-length % 1024)
     return dict(title=video_id, comment=what + '.', threedad=json.dumps(about, sort_keys=True))
 
 def read_provenance(
@@ -644,8 +646,8 @@ def read_provenance(
 ) -> dict: # empty if the container says nothing of this library
     "What a container says about its making."
     with _opened(path) as (container, _):
-        try: return dict(json.loads(container.metadata.get('threedad', '{}')))
-        except (ValueError, TypeError): return {}
+        try: return {k: v for k, v in json.loads(container.metadata.get('threedad', '{}')).items() if k != 'padding'}
+        except (ValueError, AttributeError): return {}
 
 # %% ../nbs/06_forge.ipynb #046c67dd
 COMPRESSIONS = {'raw': 0, 'c23': 23, 'c40': 40} # CRF of x264
