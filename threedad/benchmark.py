@@ -6,8 +6,8 @@
 __all__ = ['BENCH', 'BENCH_SHA256', 'CUES', 'bench_settings', 'build_bench', 'cue_table', 'audit', 'trajectory_baseline',
            'frame_baseline', 'baseline_table', 'plot_baselines']
 
-# %% ../nbs/09_benchmark.ipynb #6f27048e
-import hashlib, json, math, os
+# %% ../nbs/09_benchmark.ipynb #45b761d5
+import contextlib, hashlib, json, math, os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -74,8 +74,8 @@ def _blockiness(image, where): # steps between neighbours, both inside `where`
     on, off = np.concatenate(on), np.concatenate(off)
     return math.log((on.mean() + .01)/(off.mean() + .01)) if len(on) and len(off) else math.nan
 
-# %% ../nbs/09_benchmark.ipynb #1c039798
-def _decode_all(path): # -> images, one (size, is_key, is_b) a packet or frame, quantiser maps, number of audio streams
+# %% ../nbs/09_benchmark.ipynb #435c3006
+def _decode_all(path): # -> images, size and is_key of every packet, share of B frames, quantiser maps of key frames, rate, number of audio streams
     import av
     from av.video.reformatter import VideoReformatter
     images, packets, b, maps, convert = [], [], [], [], VideoReformatter()
@@ -87,7 +87,7 @@ def _decode_all(path): # -> images, one (size, is_key, is_b) a packet or frame, 
                 for frame in packet.decode():
                     images.append(convert.reformat(frame, format='rgb24', threads=1).to_ndarray())
                     b.append(frame.pict_type == av.video.frame.PictureType.B)
-                    maps += [s.qp_map() for s in frame.side_data if hasattr(s, 'qp_map')]
+                    if frame.key_frame: maps += [s.qp_map() for s in frame.side_data if hasattr(s, 'qp_map')]
         except av.FFmpegError as e: raise VideoError(path, f'cannot be decoded ({e.strerror})') from None
         rate, audio = float(stream.average_rate or stream.guessed_rate or 25), len(container.streams.audio)
     if len(images) < 2: raise VideoError(path, 'fewer than two frames can be decoded')
@@ -231,14 +231,14 @@ def _search():
     from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV, GroupKFold
+    from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
     fair = dict(class_weight='balanced')
     models = [LogisticRegression(C=.02, max_iter=3000, **fair), LogisticRegression(C=.2, max_iter=3000, **fair), ExtraTreesClassifier(200, min_samples_leaf=3, max_features=.3, random_state=0, **fair),
               HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=6, early_stopping=False, random_state=0, **fair)]
     steps = [('impute', SimpleImputer(keep_empty_features=True)), ('scale', StandardScaler()), ('model', models[0])]
-    return GridSearchCV(Pipeline(steps), {'model': models}, scoring='roc_auc', cv=GroupKFold(4))
+    return GridSearchCV(Pipeline(steps), {'model': models}, scoring='roc_auc', cv=StratifiedGroupKFold(4))
 
 def trajectory_baseline(
     store: Store,
@@ -262,7 +262,17 @@ def trajectory_baseline(
     rows = pd.DataFrame(dict(video_id=v['video_id'], clip=0, first_frame=first.loc[v['video_id']].to_numpy(), score=score))
     return _predictions(v, rows, 'trajectory' + ' (labels exchanged)'*shuffle)
 
-# %% ../nbs/09_benchmark.ipynb #b5683f88
+# %% ../nbs/09_benchmark.ipynb #f7594072
+_BATCH = 32 # pairs
+
+@contextlib.contextmanager
+def _one_thread(): # a small network is slower on two threads that compete with other work than on one
+    import torch
+    n = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try: yield
+    finally: torch.set_num_threads(n)
+
 def _frame_net(width=16):
     import torch, torch.nn.functional as F
     from torch import nn
@@ -278,12 +288,12 @@ def _frame_net(width=16):
             return self.body(torch.cat([4*(x - .5), 20*F.conv2d(x, self.highpass, padding=1, groups=3)], 1))[:, 0]
     return FrameNet(width)
 
-def _train_frames(images, labels, performer, train, epochs, seed, tick, batch=32, slack=8): # images: V x N x 3 x S x S
+def _train_frames(images, labels, performer, train, epochs, seed, tick, slack): # images: V x N x 3 x S x S
     import torch
     g, n, size = rng(seed), images.shape[1], images.shape[-1] - slack
     fakes, reals = (train[labels[train] == k] for k in (FAKE, REAL))
     own = {p: reals[performer[reals] == p] for p in np.unique(performer[fakes])}
-    parts = [p for _ in range(epochs) for p in np.array_split(g.permutation(len(fakes)*n), max(1, len(fakes)*n//batch))]
+    parts = [p for _ in range(epochs) for p in np.array_split(g.permutation(len(fakes)*n), max(1, len(fakes)*n//_BATCH))]
     net = _frame_net()
     optimizer = torch.optim.AdamW(net.parameters(), weight_decay=.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=len(parts))
@@ -301,7 +311,7 @@ def frame_baseline(
     store: Store,
     videos: pd.DataFrame | None = None, # those to use; all readable ones if left out
     seed: int = 0,                      # of folds, weights and batches
-    epochs: int = 5,                    # times that every frame of a fake is seen
+    epochs: int = 3,                    # times that every frame of a fake is seen
     folds: int = 3,
     frames: int = 8,                    # evenly spaced, of a video
     size: int = 112,                    # px
@@ -317,8 +327,9 @@ def frame_baseline(
         steps.append(have[np.linspace(0, len(have) - 1, frames).round().astype(int)])
         images[i] = torch.from_numpy(store.crops(video, list(steps[-1]), size + slack)).permute(0, 3, 1, 2)
     labels, who, people, g, score = v['label'].to_numpy(), _performer(v['group']).to_numpy(), _people(v), rng(seed), np.zeros((len(v), frames))
-    with torch.random.fork_rng(devices=[]), progress_bar(desc='frame baseline', unit='batch', disable=not progress) as bar:
-        for fold, (train, test) in enumerate(_folds(labels, people, folds, seed)):
+    cut = _folds(labels, people, folds, seed)
+    with _one_thread(), torch.random.fork_rng(devices=[]), progress_bar(desc='frame baseline', total=sum(epochs*max(1, (labels[train] == FAKE).sum()*frames//_BATCH) for train, _ in cut), unit='batch', disable=not progress) as bar:
+        for fold, (train, test) in enumerate(cut):
             torch.manual_seed(1000*seed + fold)
             given = labels.copy()
             if shuffle: given[train] = _exchanged(labels[train], g)
