@@ -116,7 +116,7 @@ def test_audit_without_a_leak_is_at_chance(monkeypatch):
 def test_audit_says_what_is_missing():
     v = listing(4)
     cues = cues_of(v)
-    with pytest.raises(UsageError, match='8 videos have no cues'): audit(cues[v.label == REAL], v)
+    with pytest.raises(UsageError, match='8 videos have no cues'): audit(cues[v.label == REAL], v, progress=False)
     with pytest.raises(UsageError, match='a.mp4: broken'): audit(cues.assign(error='a.mp4: broken'), v)
     with pytest.raises(UsageError, match='share no video'): audit(cues, v[:4])
 
