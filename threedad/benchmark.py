@@ -227,6 +227,7 @@ def _usable(store, videos):
     if set(v['label'].unique()) != {REAL, FAKE}: raise UsageError('a baseline needs real and fake videos, and no others')
     return v
 
+# %% ../nbs/09_benchmark.ipynb #0f327adf
 def _search():
     from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
     from sklearn.impute import SimpleImputer
@@ -240,6 +241,7 @@ def _search():
     steps = [('impute', SimpleImputer(keep_empty_features=True)), ('scale', StandardScaler()), ('model', models[0])]
     return GridSearchCV(Pipeline(steps), {'model': models}, scoring='roc_auc', cv=StratifiedGroupKFold(4))
 
+# %% ../nbs/09_benchmark.ipynb #4c04e6d5
 def trajectory_baseline(
     store: Store,
     videos: pd.DataFrame | None = None, # those to use; all readable ones if left out
@@ -288,6 +290,7 @@ def _frame_net(width=16):
             return self.body(torch.cat([4*(x - .5), 20*F.conv2d(x, self.highpass, padding=1, groups=3)], 1))[:, 0]
     return FrameNet(width)
 
+# %% ../nbs/09_benchmark.ipynb #59aa759f
 def _train_frames(images, labels, performer, train, epochs, seed, tick, slack): # images: V x N x 3 x S x S
     import torch
     g, n, size = rng(seed), images.shape[1], images.shape[-1] - slack
@@ -357,6 +360,7 @@ def baseline_table(
                 rows.append(dict(detector=detector, half=half, manipulation=kind, auc=ci.auc, low=ci.low, high=ci.high, real=len(reals), fake=len(f)))
     return pd.DataFrame(rows)
 
+# %% ../nbs/09_benchmark.ipynb #6943203f
 def plot_baselines(
     table: pd.DataFrame, # of `baseline_table`, with halves
     title: str = 'Baselines by manipulation',
