@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['LIPS', 'BROWS', 'EYES', 'VISEMES', 'skin_color', 'Person', 'speech', 'blinks', 'saccades', 'Performance', 'Scene',
-           'background', 'exposure', 'expose', 'expression_of', 'truth_table', 'placement', 'render_video']
+           'background', 'exposure', 'in_perspective', 'smear', 'expose', 'expression_of', 'truth_table', 'placement',
+           'render_video']
 
 # %% ../nbs/05_synth.ipynb #59b7f582
 import functools, math
@@ -102,6 +103,7 @@ class Person:
     eye_color: tuple           # linear RGB
     cloth: tuple               # two linear RGB colours of the clothes
     stripes: float             # 0 plain .. 1
+    glasses: tuple = ()        # none, or thickness of the frame in eye distances and its linear RGB colour
 
     @classmethod
     def sample(cls,
@@ -118,9 +120,12 @@ class Person:
         eyes = np.array([[.06, .028, .012], [.11, .055, .02], [.16, .13, .05], [.14, .22, .30], [.19, .23, .24]])
         eye_color = eyes[g.choice(2 if melanin > .4 else 5)]*g.uniform(.8, 1.2)
         beard = 0. if woman else float(g.choice([0, g.uniform(.1, .4), g.uniform(.5, 1)], p=[.45, .35, .2]))
-        return cls(g.standard_normal(40).astype(np.float32)*np.float32(.75), int(g.integers(2**31)), melanin, float(g.uniform(.12, .5)), float(g.uniform(.5, 1.5)),
+        made = cls(g.standard_normal(40).astype(np.float32)*np.float32(.75), int(g.integers(2**31)), melanin, float(g.uniform(.12, .5)), float(g.uniform(.5, 1.5)),
             float(g.uniform(.6, 1.5)), float(g.beta(1, 4)), hair, tuple(hair_color.tolist()), float(g.uniform(-.12, .16)), float(g.uniform(.5, 1.3)), beard,
             float(g.beta(1, 2)) if woman else 0., tuple(eye_color.tolist()), tuple(np.clip(g.beta(1, 2, (2, 1))*np.exp(g.uniform(.05, .6)*g.normal(size=(2, 3))), .012, .7).ravel().tolist()), float(max(0, g.normal(0, .5))))
+        frames = np.array([[.008, .008, .009], [.06, .022, .009], [.30, .30, .31], [.42, .28, .10], [.10, .012, .018], [.015, .03, .09]])
+        thickness, tint = g.choice([g.uniform(.03, .045), g.uniform(.06, .10)]), frames[g.choice(6, p=[.5, .18, .12, .08, .06, .06])]
+        return replace(made, glasses=(float(thickness), *tint.tolist())) if g.random() < .15 else made
 
     def texture(self,
         size: int = 512, # width in texels
@@ -247,6 +252,71 @@ def _cloth(person, rng, size, tint):
     hair = tint*np.exp(.55*s)[..., None]
     return np.clip(np.hstack([cloth, hair]), .002, .95).astype(np.float32)
 
+# %% ../nbs/05_synth.ipynb #b2d8f3e5
+def _tube(path, radius, sides=8, closed=False):
+    "A tube along a path: vertices, faces."
+    path = np.asarray(path, np.float64); n = len(path)
+    d = np.roll(path, -1, 0) - np.roll(path, 1, 0) if closed else np.gradient(path, axis=0)
+    d /= np.linalg.norm(d, axis=1, keepdims=True)
+    u = np.cross(d, np.eye(3)[np.abs(d).max(0).argmin()]); u /= np.linalg.norm(u, axis=1, keepdims=True)
+    a = 2*np.pi*np.arange(sides)/sides
+    v = path[:, None] + np.broadcast_to(radius, n)[:, None, None]*(np.cos(a)[:, None]*u[:, None] + np.sin(a)[:, None]*np.cross(d, u)[:, None])
+    i, j = (x.ravel() for x in np.meshgrid(np.arange(n if closed else n-1), np.arange(sides), indexing='ij'))
+    at = lambda i, j: (i % n)*sides + j % sides
+    f = np.concatenate([np.stack([at(i, j), at(i, j+1), at(i+1, j)], 1), np.stack([at(i, j+1), at(i+1, j+1), at(i+1, j)], 1)])
+    return v.reshape(-1, 3).astype(np.float32), f.astype(np.int32)
+
+def _capsule(a, b, ra, rb, sides=10):
+    "A rod from a to b with round ends."
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    t, d = np.linspace(.12, np.pi/2, 4), (b-a)/np.linalg.norm(b-a)
+    return _tube(np.concatenate([a - d*ra*np.cos(t)[:, None], b + d*rb*np.cos(t[::-1])[:, None]]), np.r_[ra*np.sin(t), rb*np.sin(t[::-1])], sides)
+
+def _joined(parts):
+    "Meshes as one."
+    first = np.cumsum([0, *(len(v) for v, _ in parts)])
+    return np.concatenate([v for v, _ in parts]), np.concatenate([f + k for (_, f), k in zip(parts, first)])
+
+def _glasses(head, marks, ears, thickness, seed):
+    "Rims, bridge and temples on a head."
+    g, r = _rng(seed), thickness/2
+    w, h, power, bend = g.uniform(.38, .45), g.uniform(.26, .34), 2/g.uniform(2, 3.6), .28
+    middle = np.mean([marks[e].mean(0) for e in EYES], 0)
+    level, out = middle[1] - .05, .13 + w
+    skull = np.delete(head, ears, 0)
+    near = skull[(np.abs(skull[:, 1]-level) < h + .05) & (np.abs(skull[:, 0]) > .25) & (np.abs(skull[:, 0]) < out + w) & (skull[:, 2] > -.6)]
+    front = lambda x: (near[:, 2] + bend*near[:, 0]**2).max() + r + .015 - bend*x**2
+    t = np.linspace(0, 2*np.pi, 32, endpoint=False)
+    round_ = lambda a: np.sign(a)*np.abs(a)**power
+    parts = []
+    for side in (-1, 1):
+        x, y = side*out + w*round_(np.cos(t)), level + h*round_(np.sin(t))*(1 - .06*np.cos(t)*side)
+        parts.append(_tube(np.stack([x, y, front(x)], 1), r, 6, True))
+        hinge, ear = side*(out+w), head[ears][head[ears][:, 0]*side > 0]
+        z = np.linspace(front(hinge), ear[:, 2].mean(), 8)
+        y = np.linspace(level + .4*h, middle[1] + .08, 8)
+        wide = [np.abs(skull[(np.abs(skull[:, 1]-b) < .12) & (np.abs(skull[:, 2]-c) < .12), 0]).max(initial=0) for b, c in zip(y, z)]
+        x = np.maximum(np.linspace(abs(hinge), np.abs(ear[:, 0]).min(), 8), np.array(wide) + r + .01)
+        parts.append(_tube(np.stack([side*x, y, z], 1), r*np.r_[1.2, np.full(7, .9)], 6))
+    x = np.linspace(-1, 1, 7)
+    parts.append(_tube(np.stack([x*(out-w), level + .35*h + .05*(1-x**2), np.maximum(front(x*.15), marks[6, 2] + r + .02)], 1), r, 6))
+    return _joined(parts)
+
+def _held(kind, marks, side):
+    "Microphone, fist and sleeve, at their highest: meshes of metal, skin and cloth."
+    if kind == 'microphone': tip, axis = marks[17] + [side*.22, -.20, .62], np.array([side*.30, -1, .28])
+    else: tip, axis = marks[172 if side < 0 else 397]*[.72, 1, 1] + [0, .62, .62], np.array([side*.22, -1, .05])
+    axis /= np.linalg.norm(axis)
+    u = np.cross(axis, [0, 0, 1]); u /= np.linalg.norm(u); w = np.cross(u, axis); w *= np.sign(w[2])
+    at = lambda along, x=0, z=0: tip + axis*along + u*x + w*z
+    arc = np.linspace(-.35*np.pi, 1.1*np.pi, 9)
+    start = .85 if kind == 'microphone' else .15
+    fingers = [_tube([at(start + .29*k, .26*np.cos(a)*side, .26*np.sin(a)) for a in arc], .145*np.sin(np.linspace(.25, np.pi-.25, 9))**.3*(.88 if k == 3 else 1), 8) for k in range(4)]
+    hand = _joined([*fingers, _capsule(at(start - .05, .05*side, -.2), at(start + 1.05, .05*side, -.2), .27, .3), _capsule(at(start + .1, -.30*side, .10), at(start + .7, -.26*side, .24), .13, .15), _capsule(at(start + .9, .05*side, -.2), at(start + 2.2, .2*side, -.3), .3, .34)])
+    sleeve = _capsule(at(start + 1.75, .15*side, -.28), at(start + 5, .8*side, -.5), .44, .6, 14)
+    rod = [_capsule(at(0), at(.02), .34, .34, 16), _tube([at(.2), at(.34), at(.36), at(2.1)], [.27, .27, .2, .15], 12)] if kind == 'microphone' else []
+    return _joined(rod) if rod else None, hand, sleeve
+
 # %% ../nbs/05_synth.ipynb #37da5fe7
 def _loft(rings, segments=40, start=0., stop=2*math.pi, flip=False):
     "A tube through ellipses (centre x, y, z, radius x, radius z): vertices, faces, parameters in 0..1."
@@ -259,8 +329,8 @@ def _loft(rings, segments=40, start=0., stop=2*math.pi, flip=False):
     return v.astype(np.float32), (f[:, ::-1] if flip else f).astype(np.int32), p.astype(np.float32)
 
 class _Figure:
-    "Head, hair and clothes of a person as one mesh."
-    def __init__(self, person, model, texture_size):
+    "Head, hair, clothes, glasses and what is held up, as one mesh."
+    def __init__(self, person, model, texture_size, held='', side=1):
         self.person, self.model = person, model
         head = model.vertices(identity=person.identity)
         V = len(head)
@@ -301,15 +371,29 @@ class _Figure:
                 wave = .05*np.sin(25*p[:, 0] + g.uniform(0, 6)) + .03*np.sin(9*p[:, 1]*3 + 40*p[:, 0])
                 v[:, [0, 2]] *= (1 + wave)[:, None]
                 cf, cp = np.concatenate([cf, f + len(curtain)]), np.concatenate([cp, p]); curtain = np.concatenate([curtain, v])
-        self.rigid, self.body = curtain, body
-        self.faces = np.concatenate([model.faces[self.shown], cf + V, bf + V + len(curtain)]).astype(np.int32)
+        marks = model.landmarks(head)
+        self.middle = marks.mean(0)
+        rims, gf = _glasses(head, marks, np.unique(model.faces[model.faces_of('ears')]), person.glasses[0], person.seed) if person.glasses else (curtain[:0], cf[:0])
+        things = [p for p in _held(held, marks, side) if p] if held else []
+        thing, tf = _joined(things) if held else (body[:0], bf[:0])
+        kinds = np.repeat(('metal', 'skin', 'cloth')[-len(things):], [len(v) for v, _ in things]) if held else np.zeros(0, str)
+        self.held = slice(len(body), len(body) + len(thing))
+        self.rigid, self.body = np.concatenate([curtain, rims]), np.concatenate([body, thing])
+        cf, bf, cloth_faces = np.concatenate([cf, gf + len(curtain)]), np.concatenate([bf, tf + len(body)]), len(bf)
+        hair_faces = len(cf) - len(gf)
+        self.faces = np.concatenate([model.faces[self.shown], cf + V, bf + V + len(self.rigid)]).astype(np.int32)
         uv = model.uv*[1, 2/3] + [0, 1/3]
-        strip = lambda p, x: np.stack([x + .004 + .492*p[:, 0], (.01 + .98*p[:, 1])/3], 1)
-        self.uv = np.concatenate([uv, strip(cp, .5), strip(bp, 0)]).astype(np.float32)
+        strip = lambda p, x, w=.492: np.stack([x + .004 + w*p[:, 0], (.01 + .98*p[:, 1])/3], 1)
+        grain = thing - np.floor(thing*.5)*2
+        skin = uv[np.argmin(((model.mean - model.landmarks(model.mean)[425])**2).sum(1))] + .012*(np.abs(grain[:, :2] - 1) - .5)
+        where = np.select([kinds[:, None] == 'metal', kinds[:, None] == 'skin'], [np.float64([[.975, .08]]), skin], strip(np.abs(grain[:, :2] - 1), 0)) if held else strip(thing, 0)
+        self.uv = np.concatenate([uv, strip(cp, .5, .43), np.tile([.975, .25], (len(rims), 1)), strip(bp, 0), where]).astype(np.float32)
         self.join = np.concatenate([_join(model), np.arange(V, len(self.uv))]).astype(np.int32)
         self.texture = to_linear(person.texture(texture_size))
+        self.texture[-texture_size//4:, -texture_size//20:] = [.02, .02, .022]
+        self.texture[-texture_size//2:-texture_size//4, -texture_size//20:] = person.glasses[1:] if person.glasses else 0
 
-        neutral = np.concatenate([self.base, curtain, body])
+        neutral = np.concatenate([self.base, self.rigid, self.body]); neutral[len(neutral)-len(thing):, 1] -= 8
         self.ambient = .25 + .75*ambient_occlusion(neutral, self.faces, 32, 96, self.join)**1.2
         self.mouth = np.unique(model.faces[model.faces_of('mouth', 'teeth_upper', 'teeth_lower', 'tongue')])
         F = len(model.faces)
@@ -317,12 +401,14 @@ class _Figure:
         gloss[:F][model.faces_of('eye_left', 'eye_right')] = .5, 500
         gloss[:F][model.faces_of('teeth_upper', 'teeth_lower', 'tongue')] = .12, 40
         gloss[:F][(_hairline(model.mean, person.hairline + .05)[model.faces] > 0).all(1) & ~model.faces_of('ears')] = (.0, 1) if person.hair == 'cap' else (.05, 18) if grown > .02 else (.07, 14)
-        gloss[F:F+len(cf)] = .05, 18
+        gloss[F:F+hair_faces] = .05, 18
+        gloss[F+hair_faces:F+len(cf)] = .16, 60
         gloss[F+len(cf):] = 0, 1
+        gloss[F+len(cf)+cloth_faces:][np.isin(np.repeat(kinds, 1)[tf[:, 0]], ['metal', 'skin'])] = .07, 14
         self.material = np.concatenate([gloss[:F][self.shown], gloss[F:]])
 
     def vertices(self, actions):
-        "Head with hair under these actions, then the curtain."
+        "Head with hair under these actions, then the curtain and the glasses."
         on = np.flatnonzero(actions)
         return np.concatenate([self.base + np.tensordot(np.asarray(actions, np.float32)[on], self.model.actions[on], 1), self.rigid])
 
@@ -484,6 +570,11 @@ class Scene:
     sharpen: float          # in-camera sharpening
     noise: tuple            # photon and readout noise at full scale
     shake: float            # of the camera, px at 256
+    focal: float = math.inf # focal length in frame widths; infinite is no perspective
+    shutter: float = 0.     # share of the frame interval that the shutter is open
+    gain_drift: float = 0.  # standard deviation of the exposure over time, in powers of e
+    lamp_drift: float = 0.  # the same of the lamp's strength and colour
+    held: str = ''          # 'microphone' or 'hand': raised before the face for a while
 
     @classmethod
     def sample(cls,
@@ -498,8 +589,10 @@ class Scene:
         around = g.normal(size=(2, 3)) + [[0, .8, .6], [-1.2*np.sign(a), .1, .5]]
         sh = Light.surroundings(around, g.uniform(.12, .4, (2, 1))*np.stack([warm(.12), warm(.16)]), g.uniform(.12, .34))
         light = Light(sh, lamp, (key*warm(.10)).astype(np.float32), float(g.uniform(.5, 1.4)))
-        return cls(light, float(g.uniform(.3, .85)), int(g.integers(2**31)), float(g.uniform(.17, .235)), (float(g.normal(.5, .03)), float(g.normal(.46, .02))),
+        made = cls(light, float(g.uniform(.3, .85)), int(g.integers(2**31)), float(g.uniform(.17, .235)), (float(g.normal(.5, .03)), float(g.normal(.46, .02))),
             float(g.lognormal(.02, .13)), tuple(warm(.04).tolist()), float(g.uniform(.35, .8)), float(g.uniform(.0, .7)), (float(g.uniform(.002, .012)), float(g.uniform(.002, .007))), float(max(0, g.normal(0, .35))))
+        return replace(made, focal=float(np.exp(g.uniform(math.log(2.2), math.log(7)))), shutter=float(g.uniform(.1, .6)), gain_drift=float(abs(g.normal(0, .03))), lamp_drift=float(abs(g.normal(0, .05))),
+            held=str(g.choice(['', 'microphone', 'hand'], p=[.92, .05, .03])))
 
 def background(
     scene: Scene,
@@ -530,6 +623,30 @@ def exposure(
     facing = irradiance(np.float32([0, 0, 1]), scene.light.sh) + scene.light.color*max(float(scene.light.direction[2]), 0)
     level = float((skin_color(person.melanin, person.blood)*facing) @ np.float32([.21, .72, .07]))
     return scene.exposure*(.25/level)**.65
+
+def in_perspective(
+    points: np.ndarray, # (V, 3) px, weak perspective
+    middle: np.ndarray, # (3,) px, the point that stays where it is
+    distance: float,    # from there to the camera, px
+) -> np.ndarray:        # (V, 3)
+    "What is nearer to the camera is larger."
+    if math.isinf(distance): return points
+    out = points - middle
+    out[:, :2] *= distance/np.maximum(distance - out[:, 2:], .2*distance)
+    return out + middle
+
+def smear(
+    image: np.ndarray,    # H x W x C float32
+    way: np.ndarray,      # (2,) px travelled while the shutter is open
+) -> np.ndarray:
+    "Average an image along a straight way."
+    length = float(np.hypot(*way))
+    if length < .4: return image
+    half = math.ceil(np.abs(way).max()/2)
+    at = np.linspace(-.5, .5, 4*math.ceil(length) + 1)[:, None]*way + half
+    x = np.arange(2*half + 1)
+    kernel = np.einsum('ni,nj->ij', *(np.maximum(1 - np.abs(at[:, k, None] - x), 0) for k in (1, 0)))
+    return cv2.filter2D(image, -1, (kernel/kernel.sum()).astype(np.float32), borderType=cv2.BORDER_REPLICATE)
 
 def expose(
     light: np.ndarray, # H x W x 3 float32, linear
@@ -598,6 +715,11 @@ def placement(
     t = np.array(scene.center)*size + s[:, None]*(move[:, :2] + performance.shift)*[1, -1]
     return s, R, t
 
+def _raised(rng, frames):
+    "How far a thing is held up in each frame: 0 below the picture, 1 before the face."
+    start, stay, t = rng.uniform(-.1, .5), rng.uniform(.25, .6), np.arange(frames)/max(frames, 24)
+    return _smooth(t, start, start + .15)*_smooth(t, start + stay + .3, start + stay + .15)*rng.uniform(.9, 1)
+
 def render_video(
     person: Person,
     performance: Performance,
@@ -609,36 +731,47 @@ def render_video(
 ) -> tuple[list[np.ndarray], pd.DataFrame]: # uint8 size x size x 3 images; truth, one row a frame
     "Film a person."
     model = MorphableModel.load()
-    figure = _Figure(person, model, 256 if size <= 144 else 512 if size <= 320 else 1024)
+    T, late = len(performance), _rng([scene.seed, 1])
+    side = 1 if late.random() < .5 else -1
+    figure = _Figure(person, model, 256 if size <= 144 else 512 if size <= 320 else 1024, scene.held, side)
     s, R, t = placement(performance, scene, size, figure.pivot)
     g = _rng(scene.seed)
-    shake = np.stack([_drift(g, len(performance), performance.fps, 1.5, .2, 8.) for _ in range(2)], 1)*scene.shake*size/256
+    shake = np.stack([_drift(g, T, performance.fps, 1.5, .2, 8.) for _ in range(2)], 1)*scene.shake*size/256
     t = t + shake
+    middle = project(np.broadcast_to(figure.middle, (T, 1, 3)), s, R, t)[:, 0]
+    way = scene.shutter*np.gradient(middle[:, :2], axis=0) if T > 1 else np.zeros((1, 2))
+    distance = scene.focal/scene.eyes*s
+    drift = np.stack([_drift(late, T, performance.fps, 2., .05, .5) for _ in range(3)], 1)
+    lamp = scene.light.color*np.exp(scene.lamp_drift*(drift[:, :1] + .4*drift[:, 1:2]*[1, 0, -1])).astype(np.float32)
+    up = _raised(late, T)
+    rows = np.arange(size, dtype=np.float32)[:, None, None]
     margin = 8*size//256
     wall = background(scene, size + 2*margin, size + 2*margin)
-    seeds = np.random.SeedSequence(scene.seed).spawn(len(performance))
+    seeds = np.random.SeedSequence(scene.seed).spawn(T)
     jaw = model.action_names.index('jawOpen')
     rest = np.array(scene.center)*size
-    k, buffers, images, gain = supersample, None, [], exposure(person, scene)
-    chosen = range(len(performance)) if frames is None else list(frames)
+    k, buffers, images, gain = supersample, None, [], exposure(person, scene)*np.exp(scene.gain_drift*drift[:, 2])
+    chosen = range(T) if frames is None else list(frames)
     for i in chosen:
         shape = figure.vertices(performance.actions[i])
         head = project(shape, s[i], R[i], t[i])
         stand = scene.eyes*size
         Rb = euler_to_matrix(*(np.array([performance.yaw.mean(), performance.pitch.mean(), performance.roll.mean()])*[.35, 0, 0]))
-        body = project(np.concatenate([figure.body, shape[figure.neck]]) - figure.pivot, stand, Rb, rest + shake[i] + stand*(figure.pivot[:2] + performance.sway[i])*[1, -1])
+        still = figure.body.copy(); still[figure.held, 1] -= 5*(1-up[i])
+        body = project(np.concatenate([still, shape[figure.neck]]) - figure.pivot, stand, Rb, rest + shake[i] + stand*(figure.pivot[:2] + performance.sway[i])*[1, -1])
         body[:, 2] += stand*figure.pivot[2]
         body, collar = np.split(body, [len(figure.body)])
         head[figure.neck] += figure.tied[:, None]*(collar - head[figure.neck])
-        points = np.concatenate([head, body]).astype(np.float32)*np.float32(k)
+        points = in_perspective(np.concatenate([head, body]), middle[i], distance[i]).astype(np.float32)*np.float32(k)
         normals = vertex_normals(points, figure.faces, figure.join, image=True)
         lit = 1 - scene.shadow*(1 - lit_from(points*np.float32([1, -1, 1]), figure.faces, scene.light.direction, 96))
         buffers = rasterize(points, figure.faces, size*k, size*k, buffers=buffers)
-        rgba = shade(buffers, figure.faces, normals, figure.uv, figure.texture, scene.light, figure.ambient_at(performance.actions[i, jaw]), lit, figure.material)
+        rgba = shade(buffers, figure.faces, normals, figure.uv, figure.texture, replace(scene.light, color=lamp[i]), figure.ambient_at(performance.actions[i, jaw]), lit, figure.material)
         rgba = cv2.resize(rgba, (size, size), interpolation=cv2.INTER_AREA)
+        if np.hypot(*way[i]) >= .4: rgba = rgba + _smooth(rows, middle[i, 1] + 2.4*s[i], middle[i, 1] + 1.3*s[i])*(smear(rgba, way[i]) - rgba)
         M = np.float32([[1, 0, shake[i, 0] - margin], [0, 1, shake[i, 1] - margin]])
         behind = cv2.warpAffine(wall, M, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        images.append(expose(rgba[..., :3] + (1-rgba[..., 3:])*behind, scene, gain, np.random.default_rng(seeds[i])))
+        images.append(expose(rgba[..., :3] + (1-rgba[..., 3:])*behind, scene, gain[i], np.random.default_rng(seeds[i])))
     chosen = np.asarray(chosen)
     truth = truth_table(video_id, performance.fps, s[chosen], R[chosen], t[chosen], person.identity, performance.actions[chosen], model)
     truth['frame'], truth['time'] = chosen, chosen/performance.fps
