@@ -462,15 +462,15 @@ def speech(
         end = now + rng.lognormal(.5, .45)
         loud = rng.uniform(.7, 1.15)
         while now < end:
-            sounds.append((now, rng.choice(consonants), 1.5, 1.)); now += rng.lognormal(math.log(.075), .25)
-            sounds.append((now, rng.choice(vowels), 1., loud*rng.uniform(.6, 1.2))); now += rng.lognormal(math.log(.125), .3)
+            sounds.append((now, rng.choice(consonants), 1.5, 1.)); now += rng.lognormal(math.log(.09), .25)
+            sounds.append((now, rng.choice(vowels), 1., loud*rng.uniform(.6, 1.2))); now += rng.lognormal(math.log(.155), .3)
         pause = rng.lognormal(math.log(.35), .5)*(1-talking)/.2
         for k in range(max(1, int(pause/.1))): sounds.append((now + .1*k, 'rest', 1., 0.))
         now += pause
     at, kind, weight, loud = zip(*sounds)
     target = np.stack([_expand(names, VISEMES[k])*(l if k in vowels else 1) for k, l in zip(kind, loud)])
     t = np.arange(frames)/fps
-    w = np.array(weight)*np.exp(-.5*((t[:, None]-np.array(at)-.04)/.044)**2) + 1e-9
+    w = np.array(weight)*np.exp(-.5*((t[:, None]-np.array(at)-.04)/.05)**2) + 1e-9
     w /= w.sum(1, keepdims=True)
     return energy*(w @ target), w @ np.array([l if k in vowels else .3*(k != 'rest') for k, l in zip(kind, loud)])
 
@@ -530,30 +530,32 @@ class Performance:
         g = _rng(rng)
         names = MorphableModel.load().action_names
         deg = math.pi/180
-        A, loud = speech(g, frames, fps, names, g.uniform(.95, 1.65), g.uniform(.6, .95))
+        A, loud = speech(g, frames, fps, names, g.lognormal(math.log(1.75), .22), g.uniform(.3, .95))
         put = lambda name, x: A.__setitem__((slice(None), [names.index(n) for n in (name, name+'Left', name+'Right') if n in names]), A[:, [names.index(n) for n in (name, name+'Left', name+'Right') if n in names]] + np.reshape(x, (-1, 1)))
-        lively = g.uniform(.5, 1.5)
+        lively = float(np.clip(g.lognormal(0, .5), .3, 2.5))
+        turn = lambda: _drift(g, frames, fps, 1., .08, 1.9)
+        within = lambda x, most: most*np.tanh(x/most)
         mood = g.choice(['plain', 'smile', 'frown'], p=[.45, .4, .15])
-        put('mouthSmile', (mood == 'smile')*g.uniform(.1, .35)*(1 + .3*_drift(g, frames, fps)))
-        put('mouthFrown', (mood == 'frown')*g.uniform(.1, .3)*(1 + .3*_drift(g, frames, fps)))
+        put('mouthSmile', np.maximum(0, (mood == 'smile')*g.uniform(.15, .4) + .14*_drift(g, frames, fps)))
+        put('mouthFrown', (mood == 'frown')*g.uniform(.1, .3)*(1 + .6*_drift(g, frames, fps)))
         put('cheekSquint', (mood == 'smile')*g.uniform(0, .2) + 0*loud)
         stress = np.maximum(0, loud-.6)*2
-        put('browInnerUp', np.maximum(0, .12*lively*_drift(g, frames, fps) + .18*lively*g.random()*stress))
-        put('browOuterUp', np.maximum(0, .10*lively*_drift(g, frames, fps) + .14*lively*g.random()*stress))
-        put('browDown', np.maximum(0, (mood == 'frown')*.25 + .10*_drift(g, frames, fps)))
-        put('eyeSquint', np.maximum(0, .08 + .08*_drift(g, frames, fps)))
-        for side in ('Left', 'Right'): put('mouth'+side, np.maximum(0, .05*_drift(g, frames, fps)))
-        yaw = g.normal(0, 11)*deg + lively*g.uniform(1.5, 5)*deg*_drift(g, frames, fps, 2.4, .08, 2.)
-        pitch = g.normal(0, 4)*deg + lively*g.uniform(1, 3)*deg*_drift(g, frames, fps, 2.4, .08, 2.) + lively*g.uniform(0, 2.5)*deg*(cv2.GaussianBlur(loud[None], (0, 0), fps*.12)[0] - .4)
-        roll = g.normal(0, 3)*deg + lively*g.uniform(.7, 2.2)*deg*_drift(g, frames, fps, 2.4, .08, 2.) - .12*yaw
-        shut = blinks(g, frames, fps, g.uniform(1.8, 3.6))
+        put('browInnerUp', np.maximum(0, .24*lively*_drift(g, frames, fps) + .18*lively*g.random()*stress))
+        put('browOuterUp', np.maximum(0, .16*lively*_drift(g, frames, fps) + .14*lively*g.random()*stress))
+        put('browDown', np.maximum(0, (mood == 'frown')*.25 + .15*_drift(g, frames, fps)))
+        put('eyeSquint', np.maximum(0, .08 + .12*_drift(g, frames, fps)))
+        for side in ('Left', 'Right'): put('mouth'+side, np.maximum(0, .08*_drift(g, frames, fps)))
+        yaw = within(g.normal(0, 9)*deg + lively*g.lognormal(math.log(5), .45)*deg*turn(), 48*deg)
+        pitch = within(g.normal(0, 4)*deg + lively*g.lognormal(math.log(2.9), .3)*deg*turn() + lively*g.uniform(0, 4)*deg*(cv2.GaussianBlur(loud[None], (0, 0), fps*.12)[0] - .4), 25*deg)
+        roll = within(g.normal(0, 3)*deg + lively*g.lognormal(math.log(3.2), .4)*deg*turn() - .12*yaw, 25*deg)
+        shut = blinks(g, frames, fps, g.uniform(1.2, 2.8))
         gaze = saccades(g, frames, fps, g.uniform(.03, .1)) + np.stack([yaw, pitch], 1)*.75
         side = np.clip(gaze[:, 0]/.38, -1, 1); up = np.clip(gaze[:, 1]/.35, -1, 1)
         for n, x in (('eyeLookOutLeft', side), ('eyeLookInRight', side), ('eyeLookInLeft', -side), ('eyeLookOutRight', -side)): put(n, np.maximum(0, x))
         put('eyeLookUp', np.maximum(0, up)); put('eyeLookDown', np.maximum(0, -up))
         for n in ('eyeBlinkLeft', 'eyeBlinkRight'): put(n, shut*g.uniform(.95, 1) + .02)
-        shift = np.stack([_drift(g, frames, fps, 2.4, .08, 1.5) for _ in range(2)], 1)*lively*[.05, .03]
-        return cls(float(fps), np.clip(A, 0, 1).astype(np.float32), yaw, pitch, roll, shift, np.exp(.012*lively*_drift(g, frames, fps, 2.4, .08, 1.)), .3*shift + .02*np.stack([_drift(g, frames, fps, 2.4, .05, 1.) for _ in range(2)], 1))
+        shift = np.stack([_drift(g, frames, fps, 2.4, .08, 1.5) for _ in range(2)], 1)*lively*[.12, .06]
+        return cls(float(fps), np.clip(A, 0, 1).astype(np.float32), yaw, pitch, roll, shift, np.exp(.014*lively*_drift(g, frames, fps, 2.4, .08, 1.)), .3*shift + .02*np.stack([_drift(g, frames, fps, 2.4, .05, 1.) for _ in range(2)], 1))
 
 # %% ../nbs/05_synth.ipynb #154bcf81
 @dataclass
@@ -631,9 +633,10 @@ def in_perspective(
 ) -> np.ndarray:        # (V, 3)
     "What is nearer to the camera is larger."
     if math.isinf(distance): return points
-    out = points - middle
-    out[:, :2] *= distance/np.maximum(distance - out[:, 2:], .2*distance)
-    return out + middle
+    out = np.array(points, np.float32)
+    larger = np.float32(distance)/np.maximum(np.float32(distance + middle[2]) - out[:, 2:], np.float32(.2*distance))
+    out[:, :2] = out[:, :2]*larger + np.float32(middle[:2])*(1-larger)
+    return out
 
 def smear(
     image: np.ndarray,    # H x W x C float32
@@ -757,12 +760,13 @@ def render_video(
         head = project(shape, s[i], R[i], t[i])
         stand = scene.eyes*size
         Rb = euler_to_matrix(*(np.array([performance.yaw.mean(), performance.pitch.mean(), performance.roll.mean()])*[.35, 0, 0]))
-        still = figure.body.copy(); still[figure.held, 1] -= 5*(1-up[i])
+        still = figure.body
+        if scene.held: still = still.copy(); still[figure.held, 1] -= 5*(1-up[i])
         body = project(np.concatenate([still, shape[figure.neck]]) - figure.pivot, stand, Rb, rest + shake[i] + stand*(figure.pivot[:2] + performance.sway[i])*[1, -1])
         body[:, 2] += stand*figure.pivot[2]
         body, collar = np.split(body, [len(figure.body)])
         head[figure.neck] += figure.tied[:, None]*(collar - head[figure.neck])
-        points = in_perspective(np.concatenate([head, body]), middle[i], distance[i]).astype(np.float32)*np.float32(k)
+        points = in_perspective(np.concatenate([head, body], dtype=np.float32), middle[i], distance[i])*np.float32(k)
         normals = vertex_normals(points, figure.faces, figure.join, image=True)
         lit = 1 - scene.shadow*(1 - lit_from(points*np.float32([1, -1, 1]), figure.faces, scene.light.direction, 96))
         buffers = rasterize(points, figure.faces, size*k, size*k, buffers=buffers)
