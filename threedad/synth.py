@@ -404,7 +404,7 @@ class _Figure:
         gloss[F:F+hair_faces] = .05, 18
         gloss[F+hair_faces:F+len(cf)] = .16, 60
         gloss[F+len(cf):] = 0, 1
-        gloss[F+len(cf)+cloth_faces:][np.isin(np.repeat(kinds, 1)[tf[:, 0]], ['metal', 'skin'])] = .07, 14
+        gloss[F+len(cf)+cloth_faces:][np.isin(kinds[tf[:, 0]], ['metal', 'skin'])] = .07, 14
         self.material = np.concatenate([gloss[:F][self.shown], gloss[F:]])
 
     def vertices(self, actions):
@@ -433,7 +433,7 @@ VISEMES = {
     'e': dict(jawOpen=.19, mouthStretch=.28, mouthLowerDown=.28, mouthSmile=.10),
     'i': dict(jawOpen=.09, mouthStretch=.34, mouthSmile=.18, mouthLowerDown=.18, mouthUpperUp=.08),
     'o': dict(jawOpen=.24, mouthFunnel=.42, mouthPucker=.15),
-    'u': dict(jawOpen=.08, mouthPucker=.58, mouthFunnel=.25),
+    'u': dict(jawOpen=.08, mouthPucker=.46, mouthFunnel=.25),
     'm': dict(mouthPress=.35, mouthRollLower=.25, mouthRollUpper=.22),
     'f': dict(jawOpen=.04, mouthRollLower=.48, mouthUpperUp=.25),
     's': dict(jawOpen=.05, mouthStretch=.22, mouthLowerDown=.16, mouthUpperUp=.06),
