@@ -199,7 +199,7 @@ class Finish:
     ) -> 'Finish':
         "From careful to careless work."
         s = float(np.clip(strength, 0, 1))
-        f = cls('multiband' if s < .5 else 'feather', .05 - .04*s, 1 - .5*s, 1 - .7*s, 1 - s)
+        f = cls('multiband' if s < .5 else 'feather', .05 - .04*s, 1 - .8*s, 1 - .8*s, 1 - s)
         return replace(f, **{k: v for k, v in changes.items() if v is not None})
 
 def _gray(x): return x @ np.float32([.299, .587, .114])
@@ -404,7 +404,8 @@ def _mouth_driven(kind, trajectory, driver, face, seed, strength, temporal, fini
     c.actions[:, on] = _over_time(actions, max(-2.5*temporal, 0), c.frame)[:, on]
     c.identity = np.tile(c.identity.mean(0), (len(c.frame), 1))
     c = _retime(c, max(temporal, .12), model, g, person=0.)
-    texture, weights = to_linear(face.texture), _weights(model, area)
+    tint = np.float32(1 + .25*strength**2*g.uniform(-1, 1, 3))
+    texture, weights = to_linear(face.texture)*tint, _weights(model, area)
     inside = [(np.unique(model.faces[model.faces_of(*n)]), d) for n, d in ((('mouth',), .35), (('tongue',), .6), (('teeth_upper', 'teeth_lower'), 1.))]
     jaw = c.actions[:, model.action_names.index('jawOpen')]
     def draw(i, frame):
@@ -425,7 +426,7 @@ def reenact(
 ) -> Forgery:                  # `UsageError` if a trajectory is empty
     "Put another performance's lower face on a person."
     temporal = -.2 - .6*strength if temporal is None else temporal
-    return _mouth_driven('reenact', trajectory, driver, face, seed, strength, temporal, finish or Finish.of(strength, resolution=220 - 150*strength), 'reenact', model)
+    return _mouth_driven('reenact', trajectory, driver, face, seed, strength, temporal, finish or Finish.of(strength, resolution=200 - 150*strength), 'reenact', model)
 
 # %% ../nbs/06_forge.ipynb #06f00022
 def lip_sync(
@@ -434,13 +435,13 @@ def lip_sync(
     driver,                    # trajectory of another performance; repeated back and forth if shorter
     seed: int|np.random.Generator = 0,
     strength: float = .5,      # 0 subtle .. 1 blatant
-    temporal: float|None = None, # -1 smoothed .. 1 jittering; -.1 to -.6 with the strength if left out
+    temporal: float|None = None, # -1 smoothed .. 1 jittering; -.1 to -.8 with the strength if left out
     finish: Finish|None = None, # from the strength if left out
     model: MorphableModel|None = None,
 ) -> Forgery:                  # `UsageError` if a trajectory is empty
     "Make a person say what another one says: only the mouth is redrawn, and softly."
-    temporal = -.1 - .5*strength if temporal is None else temporal
-    finish = finish or Finish.of(strength, resolution=128 - 72*strength)
+    temporal = -.1 - .7*strength if temporal is None else temporal
+    finish = finish or Finish.of(strength, resolution=120 - 75*strength)
     return _mouth_driven('lip_sync', trajectory, driver, face, seed, strength, temporal, finish, 'lips', model)
 
 # %% ../nbs/06_forge.ipynb #06f00025
@@ -449,14 +450,14 @@ def autoencoder(
     source: Face,              # from `take_face` on another person
     seed: int|np.random.Generator = 0,
     strength: float = .5,      # 0 subtle .. 1 blatant
-    temporal: float|None = None, # -1 smoothed .. 1 jittering; -.15 to -.5 with the strength if left out
+    temporal: float|None = None, # -1 smoothed .. 1 jittering; -.15 to -.6 with the strength if left out
     finish: Finish|None = None, # from the strength if left out
     model: MorphableModel|None = None,
 ) -> Forgery:                  # `UsageError` if the trajectory is empty
     "Put another person's face on a performance, as an autoencoder would."
     model, g, noise, c = _plan(trajectory, seed, model)
-    finish = finish or Finish.of(strength, blend='multiband' if strength < .7 else 'feather', feather=.06 - .03*strength, color=1 - .2*strength, light=1 - .3*strength, resolution=150 - 90*strength)
-    temporal = -.15 - .35*strength if temporal is None else temporal
+    finish = finish or Finish.of(strength, blend='multiband' if strength < .7 else 'feather', feather=.06 - .03*strength, color=1 - .5*strength, light=1 - .3*strength, resolution=150 - 105*strength)
+    temporal = -.15 - .45*strength if temporal is None else temporal
     own = c.identity.mean(0)
     c.identity = np.tile(own + (.35 + .35*strength)*(source.identity-own), (len(c.frame), 1))
     usual = c.actions.mean(0)
@@ -501,7 +502,7 @@ def talking_head(
     driver,                    # trajectory of the performance that moves it
     seed: int|np.random.Generator = 0,
     strength: float = .5,      # 0 subtle .. 1 blatant
-    temporal: float|None = None, # -1 smoothed .. 1 jittering; -.1 to -.5 with the strength if left out
+    temporal: float|None = None, # -1 smoothed .. 1 jittering; -.1 to -.8 with the strength if left out
     model: MorphableModel|None = None,
 ) -> Forgery:                  # `UsageError` if a trajectory is empty or the still has no row in it
     "Make one picture of a person move as somebody else does."
@@ -518,17 +519,21 @@ def talking_head(
     c.scale = c.scale[k]*zoom**amount
     rest = c.actions[k].copy()
     c.actions, c.identity = np.array(actions), np.tile(c.identity[k], (T, 1))
-    temporal = -.1 - .4*strength if temporal is None else temporal
+    temporal = -.1 - .7*strength if temporal is None else temporal
     c = _retime(c, temporal, model, g, person=0.)
     level = noise_level(still)
     clean = cv2.bilateralFilter(still, 5, 2 + 3*level, 1.5) if level > .5 else still
+    head = rasterize(old, model.faces, *still.shape[:2]).mask.astype(np.float32)
+    width = float(np.ptp(old[:, 0]))
+    inner = _soft(head, .08*width)[..., None]
+    clean = np.round(clean + inner*(cv2.GaussianBlur(clean, (0, 0), max(.012*strength**2*width, .2)) - clean.astype(np.float32))).clip(0, 255).astype(np.uint8)
     texture = to_linear(face.texture)
     names = ('mouth', 'tongue', 'teeth_upper', 'teeth_lower')
     weights = np.zeros(len(model.mean), np.float32); weights[np.unique(model.faces[model.faces_of(*names)])] = 1
     dark = np.ones(len(model.mean), np.float32)
     inside = [(np.unique(model.faces[model.faces_of(*n)]), d) for n, d in ((('mouth',), .35), (('tongue',), .6), (('teeth_upper', 'teeth_lower'), 1.))]
     jaw = c.actions[:, model.action_names.index('jawOpen')]
-    body = 1 - cv2.dilate(rasterize(old, model.faces, *still.shape[:2]).mask.astype(np.float32), np.ones((2*int(.15*np.ptp(old[:, 0]))+1,)*2))
+    body = 1 - cv2.dilate(head, np.ones((2*int(.15*width)+1,)*2))
     finish = Finish('feather', .004, 0., 0., 0.)
     def draw(i, frame):
         if frame.shape != still.shape: raise UsageError('a talking head keeps the size of its still')
@@ -551,13 +556,14 @@ def self_blend(
     trajectory,                # the target's
     seed: int|np.random.Generator = 0,
     strength: float = .5,      # 0 subtle .. 1 blatant
-    temporal: float = 0.,      # 0 one transform for the clip .. 1 redrawn in every frame
+    temporal: float|None = None, # 0 one transform for the clip .. 1 redrawn in every frame; 0 to .6 with the strength if left out
     finish: Finish|None = None, # blending and edge; from the strength if left out
     model: MorphableModel|None = None,
 ) -> Forgery:                  # `UsageError` if the trajectory is empty
     "Blend a face with an altered copy of itself."
     model, g, noise, c = _plan(trajectory, seed, model)
     finish = finish or Finish.of(strength, color=0., light=0., grain=0.)
+    temporal = .6*strength**2 if temporal is None else temporal
     T, held = len(c.frame), g.normal(size=12)
     drawn = held + temporal*(g.normal(size=(T, 12)) - held)*1.
     ratio, parts = 1 - .5*(1-strength)*g.random(), int(g.integers(4))
