@@ -7,7 +7,7 @@ OUT ?= data/demo
 export PYTHONUNBUFFERED = 1
 export GOMP_SPINCOUNT = 30000
 
-.PHONY: help demo test test-slow bench lab docs export hooks head clean setup
+.PHONY: help demo test test-slow bench synth-bench lab docs export hooks head clean setup
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
@@ -33,6 +33,10 @@ test-slow: setup ## the slow tests too
 bench: setup ## measure speed, side by side
 	$(BIN)/python -m tests.bench
 
+synth-bench: setup ## build the benchmark, audit it for shortcuts, score both baselines (about half an hour)
+	cd nbs && TQDM_DISABLE=1 ../$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=5400 09_benchmark.ipynb
+	$(BIN)/nbdev_clean --fname nbs/09_benchmark.ipynb
+
 lab: setup ## JupyterLab with the notebooks
 	$(BIN)/jupyter lab index.ipynb
 
@@ -56,4 +60,4 @@ hooks: setup ## install nbdev's git and Jupyter hooks
 	$(BIN)/nbdev_install_hooks
 
 clean: ## remove what the other targets made, .venv included
-	rm -rf .venv docs/_build data/demo data/downloads build *.egg-info
+	rm -rf .venv docs/_build data/demo data/synth-bench data/downloads build *.egg-info

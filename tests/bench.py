@@ -100,6 +100,20 @@ def tracking():
             ("fit 300 frames, one core", f"{fitting:.2f} s", f"{fitting / 300 / (both / n):.2f} x decoding and tracking a frame")]
 
 
+def synthesis():
+    "Finished 256 px frames of a performance and its six forgeries, encoding included, in one process."
+    import cv2, itertools, tempfile
+    from threedad.forge import synthesize
+    from threedad.synth import Performance, Person, Scene, render_video
+    threads, n, seeds = cv2.getNumThreads(), 48, itertools.count()
+    with tempfile.TemporaryDirectory() as folder:
+        made = seconds(lambda: synthesize(f"{folder}/{next(seeds)}", people=2, videos=1, frames=n, seed=3, workers=1, progress=False), 2) / (7 * n)
+    cv2.setNumThreads(1)
+    drawn = seconds(lambda: render_video(Person.sample(1), Performance.sample(2, n), Scene.sample(3)), 2) / n
+    cv2.setNumThreads(threads)
+    return [("synthesise and forge, 256 px", f"{1 / made:.0f} finished frames/s", f"{made / drawn:.2f} x rendering a frame")]
+
+
 def detector():
     from threedad.detector import Detector
     rows, base = [], None
@@ -113,5 +127,5 @@ def detector():
 
 
 if __name__ == "__main__":
-    rows = rendering() + tracking() + tracking_480p() + detector()
+    rows = rendering() + tracking() + tracking_480p() + synthesis() + detector()
     print(pd.DataFrame(rows, columns=["what", "speed", "ratio"]).to_string(index=False))

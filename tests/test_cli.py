@@ -9,7 +9,7 @@ import videos
 from threedad import cli, corpus
 from threedad.fit import TRAJECTORY_COLUMNS
 
-COMMANDS = ['synth', 'track', 'train', 'evaluate', 'detect', 'demo']
+COMMANDS = ['synth', 'forge', 'track', 'train', 'evaluate', 'detect', 'demo']
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_an_output_folder_that_is_a_file(tmp_path, run, here):
     assert code == 2 and out == '' and err.count('\n') == 1 and 'out' in err and (tmp_path/'out').read_text() == 'mine'
 
 
-@pytest.mark.parametrize('argv', [[], ['nonsense'], ['detect'], ['synth', '--out', 'x', '--videos', '0'], ['synth', '--out', 'x', '--videos', 'many']])
+@pytest.mark.parametrize('argv', [[], ['nonsense'], ['detect'], ['synth', '--out', 'x', '--videos', '0'], ['synth', '--out', 'x', '--videos', 'many'], ['synth', '--out', 'x', '--manipulations', 'morph'], ['forge', 'x.mp4', '--out', 'y.mp4']])
 def test_wrong_arguments(argv, run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, err = run(*argv)
@@ -188,3 +188,24 @@ def test_the_whole_road_in_miniature(tmp_path, run):
     assert before == {f: f.stat().st_mtime_ns for f in before}
     code, out, err = run('detect', tmp_path/'demo'/'videos'/'original'/'c23'/'0000_p000.mp4', '--detector', tmp_path/'demo'/'detector.safetensors', '--json')
     assert code == 0 and 'synth' in json.loads(out)['trained_on']
+
+
+def test_forge_leaves_a_video_that_says_what_it_is(tmp_path, run):
+    from threedad.forge import read_provenance
+    code, out, err = run('forge', Path(__file__).resolve().parents[1]/'data/sample/talking_head.mp4', '--manipulation', 'self_blend', '--out', tmp_path/'f.mp4', '--mask', tmp_path/'m.mp4', '--strength', '.8')
+    assert code == 0 and 'altered' in out and (tmp_path/'m.mp4').exists() and (tmp_path/'f.parquet').exists()
+    assert read_provenance(tmp_path/'f.mp4')['strength'] == .8
+
+
+@pytest.mark.parametrize('kind', [k for k in UNUSABLE if k != 'one_frame'])
+def test_forge_refuses_bad_input_in_one_line(kind, tmp_path, run):
+    path = videos.make(kind, tmp_path)
+    code, out, err = run('forge', path, '--manipulation', 'lip_sync', '--out', tmp_path/'f.mp4')
+    assert code == 2 and out == '' and str(path) in err and 'Traceback' not in err and not (tmp_path/'f.mp4').exists()
+
+
+def test_synth_takes_kinds_compressions_and_difficulties(tmp_path, run):
+    code, out, err = run('synth', '--out', tmp_path, '--people', 4, '--videos', 4, '--frames', 4, '--size', 64, '--manipulations', 'autoencoder', 'self_blend', '--compression', 'c23', 'c40', '--difficulty', 'easy', 'hard', '--workers', 1)
+    table = pd.read_parquet(tmp_path/'videos.parquet')
+    assert code == 0 and '24 videos' in out and len(table) == 24
+    assert set(table.manipulation) == {'original', 'autoencoder', 'self_blend'} and set(table.compression) == {'c23', 'c40'} and set(table.difficulty) == {'easy', 'hard'}

@@ -1,5 +1,5 @@
 "Forgeries: same seed, same bytes; nothing outside the mask; any video; a corpus that can be interrupted and leaks nobody."
-import hashlib, json
+import hashlib, json, signal, subprocess, sys, time
 from pathlib import Path
 
 import cv2
@@ -13,7 +13,6 @@ from threedad.forge import (BLENDS, DIFFICULTIES, MANIPULATIONS, NEEDS, Finish, 
                             self_blend, synthesize, take_face)
 from threedad.synth import Performance, Person, Scene, render_video
 from threedad.video import read_frames, write_video
-from tests import videos
 
 SAMPLE = Path(__file__).resolve().parents[1]/'data/sample/talking_head.mp4'
 
@@ -159,6 +158,17 @@ def test_corpus_is_the_same_with_any_workers_and_after_interruption(tmp_path):
     other = synthesize(tmp_path/'one', **{**settings, 'seed': 6}, workers=1)
     assert files(tmp_path/'one').keys() == whole.keys() and not set(files(tmp_path/'one').values()) & set(whole.values())
     assert (other['seed'] == 6).all()
+
+def test_a_killed_run_ends_as_one_that_was_not(tmp_path):
+    command = [sys.executable, '-c', 'import sys; from threedad.cli import main; sys.exit(main())', 'synth', '--people', '2', '--videos', '4', '--frames', '6', '--size', '96', '--seed', '9', '--workers', '1', '--out']
+    subprocess.run([*command, tmp_path/'whole'], check=True, capture_output=True, timeout=300)
+    p = subprocess.Popen([*command, tmp_path/'cut'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(files(tmp_path/'cut')) < 10 and p.poll() is None: time.sleep(.02)
+    p.send_signal(signal.SIGKILL); p.wait()
+    assert not (tmp_path/'cut'/'videos.parquet').exists()
+    subprocess.run([*command, tmp_path/'cut'], check=True, capture_output=True, timeout=300)
+    assert files(tmp_path/'cut') == files(tmp_path/'whole') and len(files(tmp_path/'cut')) == 28
+    assert read_table(tmp_path/'cut'/'truth.parquet').equals(read_table(tmp_path/'whole'/'truth.parquet'))
 
 def test_a_corpus_of_some_kinds_is_a_part_of_the_whole(tmp_path):
     settings = dict(people=4, videos=2, frames=4, size=96, seed=5, workers=1, progress=False)

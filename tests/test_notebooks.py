@@ -14,7 +14,7 @@ def _slow(path): return any(re.match(rf'#\|\s*({"|".join(SKIP)})\s*$', l) for c 
 
 
 def _check(path, skip):
-    result, said = run(path, skip)
+    result, said = run(path, skip, 900 if skip else 5400)
     if result == 'skipped': pytest.skip('its front matter says skip_exec')
     if result != 'passed': pytest.fail(f'{path} {result}\n' + ANSI.sub('', said)[-4000:], pytrace=False)
 

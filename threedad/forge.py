@@ -396,6 +396,15 @@ def face_swap(
 # %% ../nbs/06_forge.ipynb #eabcb129
 def _driven(name): return name.startswith(('jaw', 'mouth', 'cheek', 'nose', 'tongue'))
 
+def _dark_mouth(model):
+    "Light inside a mouth, at each vertex, by how far the jaw is open."
+    inside = [(np.unique(model.faces[model.faces_of(*n)]), d) for n, d in ((('mouth',), .35), (('tongue',), .6), (('teeth_upper', 'teeth_lower'), 1.))]
+    def ambient(jaw):
+        out = np.ones(len(model.mean), np.float32)
+        for vertices, dark in inside: out[vertices] = dark*min(.2 + 1.5*jaw, .8)
+        return out
+    return ambient
+
 def _mouth_driven(kind, trajectory, driver, face, seed, strength, temporal, finish, area, model):
     "The target's own face with another performance's mouth, inside an area of weights."
     model, g, noise, c = _plan(trajectory, seed, model)
@@ -406,12 +415,8 @@ def _mouth_driven(kind, trajectory, driver, face, seed, strength, temporal, fini
     c = _retime(c, max(temporal, .12), model, g, person=0.)
     tint = np.float32(1 + .25*strength**2*g.uniform(-1, 1, 3))
     texture, weights = to_linear(face.texture)*tint, _weights(model, area)
-    inside = [(np.unique(model.faces[model.faces_of(*n)]), d) for n, d in ((('mouth',), .35), (('tongue',), .6), (('teeth_upper', 'teeth_lower'), 1.))]
-    jaw = c.actions[:, model.action_names.index('jawOpen')]
-    def draw(i, frame):
-        ambient = np.ones(len(model.mean), np.float32)
-        for vertices, dark in inside: ambient[vertices] = dark*min(.2 + 1.5*jaw[i], .8)
-        return _draw(frame, c.points(i, model), texture, weights, model, finish, _noise_of(noise, i), ambient)
+    dark, jaw = _dark_mouth(model), c.actions[:, model.action_names.index('jawOpen')]
+    draw = lambda i, frame: _draw(frame, c.points(i, model), texture, weights, model, finish, _noise_of(noise, i), dark(jaw[i]))
     return Forgery(kind, draw, c.table(model), dict(strength=strength, temporal=temporal, blend=finish.blend))
 
 def reenact(
@@ -479,21 +484,20 @@ def _camera(frame, still, away):
     shift = 2*np.array([x, y]) if sure > .1 and math.hypot(x, y) < .03*max(a.shape) else np.zeros(2)
     return shift.astype(np.float32), gain
 
-def _warp_field(points, old, model, shape, step=2):
-    "Where each pixel comes from, relative to itself: exact on the head, fading out around it; and how near the head it is."
+def _warp_field(points, old, there, model, shape, step=2):
+    "Where each pixel comes from, relative to itself: exact on the head, fading out around it; and the weight of the new picture."
     h, w = (-(-n//step) for n in shape)
-    buffers = rasterize(points/np.float32([step, step, step]), model.faces, h, w)
+    buffers = rasterize(points/np.float32(step), model.faces, h, w)
     flow = interpolate(buffers, model.faces, np.ascontiguousarray((old-points)[:, :2]))
-    on = buffers.mask.astype(np.float32)
-    reach = .45*float(np.ptp(points[:, 0]))/step
-    near = np.clip(1 - cv2.distanceTransform((on == 0).astype(np.uint8), cv2.DIST_L2, 3)/reach, 0, 1)
+    on, wide = buffers.mask.astype(np.float32), .45*float(np.ptp(points[:, 0]))/step
     y, x = np.mgrid[:h, :w]
-    near = near*np.clip(np.minimum.reduce([x, y, w-1-x, h*2-y])/(.06*w), 0, 1).astype(np.float32)
+    inside = np.clip(np.minimum.reduce([x, y, w-1-x, h-1-y])/(.06*w), 0, 1).astype(np.float32)
+    def around(mask): return np.clip(1.3 - 1.3*cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)/wide, 0, 1)
+    near, weight = inside*around(buffers.mask), around(buffers.mask | rasterize(there/np.float32(step), model.faces, h, w).mask)
     known = cv2.erode(on, np.ones((3, 3)))
-    wide = sum(.5*_soft(flow*known[..., None], s)/(_soft(known, s)[..., None] + np.float32(1e-4)) for s in (3., .15*w))
-    field = np.where(known[..., None] > 0, flow, wide)*(near*near*(3-2*near))[..., None]
-    field = cv2.GaussianBlur(field, (0, 0), 1.)
-    return cv2.resize(field, shape[::-1], interpolation=cv2.INTER_LINEAR), cv2.resize(near, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    spread = sum(.5*_soft(flow*known[..., None], s)/(_soft(known, s)[..., None] + np.float32(1e-4)) for s in (3., .15*w))
+    field = cv2.GaussianBlur(np.where(known[..., None] > 0, flow, spread)*(near*near*(3-2*near))[..., None], (0, 0), 1.)
+    return (cv2.resize(a, shape[::-1], interpolation=cv2.INTER_LINEAR) for a in (field, weight*weight*(3-2*weight)))
 
 def talking_head(
     still: np.ndarray,         # uint8 H x W x 3, the one picture of the person
@@ -507,17 +511,19 @@ def talking_head(
 ) -> Forgery:                  # `UsageError` if a trajectory is empty or the still has no row in it
     "Make one picture of a person move as somebody else does."
     model, g, noise, c = _plan(trajectory, seed, model)
+    there = replace(c)
     row = np.flatnonzero(c.frame == at)
     if not len(row): raise UsageError(f'frame {at}, the still of a talking head, has no coefficients')
     k, T = int(row[0]), len(c.frame)
     face, old = take_face({at: still}, c.table(model).iloc[[k]], 1, model=model), c.points(k, model)
     actions, euler, move, zoom = _drive(c, driver, model)
-    amount = .45 + .4*strength
+    amount = .55 + .35*strength
     turn = np.clip(amount*(euler-euler[0]), -.3, .3)
     c.euler = c.euler[k] + turn
     c.t = c.t[k] + amount*move*c.scale[k]
     c.scale = c.scale[k]*zoom**amount
-    rest = c.actions[k].copy()
+    at_jaw = model.action_names.index('jawOpen')
+    rest = c.actions[k, at_jaw]
     c.actions, c.identity = np.array(actions), np.tile(c.identity[k], (T, 1))
     temporal = -.1 - .7*strength if temporal is None else temporal
     c = _retime(c, temporal, model, g, person=0.)
@@ -528,27 +534,22 @@ def talking_head(
     inner = _soft(head, .08*width)[..., None]
     clean = np.round(clean + inner*(cv2.GaussianBlur(clean, (0, 0), max(.012*strength**2*width, .2)) - clean.astype(np.float32))).clip(0, 255).astype(np.uint8)
     texture = to_linear(face.texture)
-    names = ('mouth', 'tongue', 'teeth_upper', 'teeth_lower')
-    weights = np.zeros(len(model.mean), np.float32); weights[np.unique(model.faces[model.faces_of(*names)])] = 1
-    dark = np.ones(len(model.mean), np.float32)
-    inside = [(np.unique(model.faces[model.faces_of(*n)]), d) for n, d in ((('mouth',), .35), (('tongue',), .6), (('teeth_upper', 'teeth_lower'), 1.))]
-    jaw = c.actions[:, model.action_names.index('jawOpen')]
+    weights = np.zeros(len(model.mean), np.float32)
+    weights[np.unique(model.faces[model.faces_of('mouth', 'tongue', 'teeth_upper', 'teeth_lower')])] = 1
+    dark, jaw = _dark_mouth(model), c.actions[:, at_jaw]
     body = 1 - cv2.dilate(head, np.ones((2*int(.15*width)+1,)*2))
     finish = Finish('feather', .004, 0., 0., 0.)
     def draw(i, frame):
         if frame.shape != still.shape: raise UsageError('a talking head keeps the size of its still')
         points, rng = c.points(i, model), _noise_of(noise, i)
         shift, gain = _camera(frame, still, body)
-        field, near = _warp_field(points + np.float32([*shift, 0]), old, model, frame.shape[:2])
+        moved = np.float32([*shift, 0])
+        field, weight = _warp_field(points + moved, old + moved, there.points(i, model), model, frame.shape[:2])
         y, x = np.mgrid[:frame.shape[0], :frame.shape[1]].astype(np.float32)
-        field -= shift*(1-near)[..., None]
-        new = cv2.remap(clean, x + field[..., 0], y + field[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        if jaw[i] > rest[model.action_names.index('jawOpen')] + .02:
-            ambient = dark.copy()
-            for vertices, d in inside: ambient[vertices] = d*min(.2 + 1.5*jaw[i], .8)
-            new = _draw(new, points + np.float32([*shift, 0]), texture, weights, model, finish, rng, ambient)[0]
-        new = _grain((new*np.float32(gain)).clip(0, 255), frame, 1., rng).clip(0, 255).round().astype(np.uint8)
-        return new, np.maximum(np.round(255*np.minimum(2*near, 1)), 1).astype(np.uint8)
+        new = cv2.remap(clean, x + field[..., 0] - shift[0], y + field[..., 1] - shift[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        if jaw[i] > rest + .02: new = _draw(new, points + moved, texture, weights, model, finish, rng, dark(jaw[i]))[0]
+        new = _feather(_grain((new*np.float32(gain)).clip(0, 255), frame, 1., rng).clip(0, 255), frame.astype(np.float32), weight).round().astype(np.uint8)
+        return new, np.maximum(np.round(255*weight), (new != frame).any(-1)).astype(np.uint8)
     return Forgery('talking_head', draw, c.table(model), dict(strength=strength, temporal=temporal, still=int(at)))
 
 # %% ../nbs/06_forge.ipynb #06f00031
@@ -556,14 +557,14 @@ def self_blend(
     trajectory,                # the target's
     seed: int|np.random.Generator = 0,
     strength: float = .5,      # 0 subtle .. 1 blatant
-    temporal: float|None = None, # 0 one transform for the clip .. 1 redrawn in every frame; 0 to .6 with the strength if left out
+    temporal: float|None = None, # 0 one transform for the clip .. 1 redrawn in every frame; 0 to .45 with the strength if left out
     finish: Finish|None = None, # blending and edge; from the strength if left out
     model: MorphableModel|None = None,
 ) -> Forgery:                  # `UsageError` if the trajectory is empty
     "Blend a face with an altered copy of itself."
     model, g, noise, c = _plan(trajectory, seed, model)
     finish = finish or Finish.of(strength, color=0., light=0., grain=0.)
-    temporal = .6*strength**2 if temporal is None else temporal
+    temporal = .45*strength**2 if temporal is None else temporal
     T, held = len(c.frame), g.normal(size=12)
     drawn = held + temporal*(g.normal(size=(T, 12)) - held)*1.
     ratio, parts = 1 - .5*(1-strength)*g.random(), int(g.integers(4))
@@ -626,7 +627,7 @@ def forge(
     if not len(rows): raise UsageError('no frame of the target shows a face')
     if kind == 'self_blend': return self_blend(trajectory, **how)
     if kind == 'talking_head':
-        at = int(rows['frame'].iloc[0])
+        at = int(rows['frame'].iloc[int(rows[['eyeBlinkLeft', 'eyeBlinkRight']].max(axis=1).to_numpy().argmin())])
         return talking_head(frames[at], at, trajectory, driver, **how)
     if NEEDS[kind] == 'source': return {'face_swap': face_swap, 'autoencoder': autoencoder}[kind](trajectory, take_face(source[0], _seen(*source), model=model), **how)
     return {'reenact': reenact, 'lip_sync': lip_sync}[kind](trajectory, take_face(frames, rows, model=model), driver, **how)
@@ -854,6 +855,7 @@ def synthesize(
     if videos < 1 or frames < 4 or size < 64 or size % 2: raise UsageError('at least 1 video, 4 frames and an even size of 64 px or more are needed')
     out = Path(out).resolve()
     out.mkdir(parents=True, exist_ok=True)
+    for p in (*out.glob('*/*/.[0-9]*_p*-*.mp4'), *out.glob('truth/.[0-9]*-*.parquet')): p.unlink() # left by a run that was killed
     make = importlib.import_module('threedad.forge')._make
     bar = progress_bar(desc='synthesize', total=videos, unit='video', disable=not progress)
     if workers <= 1:
