@@ -817,7 +817,7 @@ def _made(out, v, settings):
     made = {'original': (frames, truth)}
     for kind, strength in kinds.items():
         forgery = forge(kind, frames, truth, source, driver, _stream(seed, 1, v, 2 + MANIPULATIONS.index(kind)), strength, model=model)
-        made[kind] = forgery.apply(frames)[0], forgery.table
+        made[kind] = forgery.apply(frames)[0] if any(r['manipulation'] == kind for r in todo) else [], forgery.table
     for r in todo:
         write_video(out/r['path'], made[r['manipulation']][0], settings['fps'], crf=COMPRESSIONS[r['compression']], metadata=_label(r, v, settings))
     write_table(pd.concat([made[r['manipulation']][1].assign(video_id=r['video_id']) for r in rows], ignore_index=True), part)
