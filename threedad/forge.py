@@ -351,7 +351,7 @@ def _retime(c, temporal, model, g, person=1.):
     c.t = c.t + j*_error(g, (T, 2), .008)*c.scale[:, None]
     c.scale = c.scale*np.exp(j*_error(g, (T,), .005))
     c.actions = np.clip(c.actions + j*_error(g, c.actions.shape, .02)*(c.actions > .005), 0, 1)
-    c.identity = c.identity + person*j*_error(g, (T, 40), .06)
+    c.identity = c.identity + person*j*_error(g, (T, 40), .12)
     return c
 
 def _checked(c, who='trajectory'):
@@ -379,13 +379,13 @@ def face_swap(
     source: Face,              # from `take_face` on another person
     seed: int|np.random.Generator = 0,
     strength: float = .5,      # 0 subtle .. 1 blatant
-    temporal: float|None = None, # -1 smoothed .. 1 jittering; .4 to 1 with the strength if left out
+    temporal: float|None = None, # -1 smoothed .. 1 jittering; .6 to 1 with the strength if left out
     finish: Finish|None = None, # from the strength if left out
     model: MorphableModel|None = None,
 ) -> Forgery:                  # `UsageError` if the trajectory is empty
     "Put another person's face on a performance, as a graphics engine would."
     model, g, noise, c = _plan(trajectory, seed, model)
-    temporal = .4 + .6*strength if temporal is None else temporal
+    temporal = .6 + .4*strength if temporal is None else temporal
     finish = finish or Finish.of(strength)
     c.identity = c.identity + (.35 + .5*strength)*(source.identity-c.identity)
     c = _retime(c, temporal, model, g)
