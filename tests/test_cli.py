@@ -190,6 +190,11 @@ def test_the_whole_road_in_miniature(tmp_path, run):
     assert code == 0 and 'synth' in json.loads(out)['trained_on']
 
 
+def test_the_command_knows_every_manipulation():
+    from threedad.forge import MANIPULATIONS
+    assert cli._MANIPULATIONS == MANIPULATIONS
+
+
 def test_forge_leaves_a_video_that_says_what_it_is(tmp_path, run):
     from threedad.forge import read_provenance
     code, out, err = run('forge', Path(__file__).resolve().parents[1]/'data/sample/talking_head.mp4', '--manipulation', 'self_blend', '--out', tmp_path/'f.mp4', '--mask', tmp_path/'m.mp4', '--strength', '.8')

@@ -8,6 +8,8 @@ import pytest
 
 from threedad import cli, corpus, video
 from threedad.corpus import scan_folder
+from threedad.fit import fit
+from threedad.forge import MANIPULATIONS, forge
 
 CLIPS = Path(os.environ.get('THREEDAD_CLIPS', Path(__file__).resolve().parents[2]/'shared'/'clips'))
 FILES = pd.read_csv(CLIPS/'manifest.csv').path.tolist() if (CLIPS/'manifest.csv').exists() else []
@@ -56,6 +58,24 @@ def test_the_person_is_followed_from_end_to_end(name):
     footage = seen(name)
     t = footage.track(footage.people()[0])
     assert t.found.mean() >= .95 and len(np.unique(t.shot)) == 1
+
+
+@functools.cache
+def fitted(name): # the first frames and the whole trajectory
+    footage = seen(name)
+    return [f.image for f in video.read_frames(CLIPS/name, stop=12)], fit(footage.track(footage.people()[0])).table
+
+
+@pytest.mark.parametrize('name', REAL)
+def test_every_manipulation_alters_the_face_and_nothing_else(name):
+    (frames, table), other = fitted(name), fitted(REAL[REAL.index(name) - 1])
+    first = lambda t: t[t.frame < 12]
+    for kind in MANIPULATIONS:
+        out, masks = forge(kind, frames, first(table), (other[0], first(other[1])), other[1], seed=1, strength=.3).apply(frames)
+        for a, b, m in zip(frames, out, masks):
+            assert b.shape == a.shape and (a == b)[m == 0].all()
+        inside = np.mean([np.abs(a.astype(int) - b)[m > 128].mean() for a, b, m in zip(frames, out, masks)])
+        assert inside > 1 and .002 < np.mean([m > 128 for m in masks]) < (1 if kind == 'talking_head' else .6), kind
 
 
 def test_faces_are_known_again_after_a_cut_and_strangers_are_not():
