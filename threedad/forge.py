@@ -8,8 +8,7 @@ __all__ = ['BLENDS', 'MANIPULATIONS', 'NEEDS', 'COMPRESSIONS', 'DISTORTIONS', 'D
            'forge', 'provenance', 'read_provenance', 'distort', 'encoder_settings', 'synthesize', 'forge_video']
 
 # %% ../nbs/06_forge.ipynb #a91a221a
-import functools, importlib, json, math, re, tempfile
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import functools, json, math, re, tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -20,12 +19,12 @@ import numpy as np
 import pandas as pd
 
 from . import __version__
-from .core import FAKE, REAL, UsageError, VideoError, progress as progress_bar, read_table, rng as _rng, write_table
+from .core import FAKE, REAL, ThreedadError, UsageError, VideoError, progress as progress_bar, read_table, rng as _rng, write_table
 from .fit import fit
 from .morphable import MorphableModel, euler_to_matrix, project
 from .render import Light, interpolate, rasterize, shade, to_linear, to_srgb, unwrap, uv_layout
 from .synth import Performance, Person, Scene, render_video, truth_table
-from .video import OUTLINE, read_frames, track, write_video, _opened
+from .video import OUTLINE, read_frames, track, write_video, _opened, _pool
 
 # %% ../nbs/06_forge.ipynb #0adc7527
 @dataclass
@@ -824,9 +823,10 @@ def _made(out, v, settings):
     return str(part)
 
 # %% ../nbs/06_forge.ipynb #b98ea373
-def _worker():
-    import torch
-    torch.set_num_threads(1); cv2.setNumThreads(1)
+def _work(job): # runs in a worker: make one video and what comes of it; what went wrong, or ''
+    try: _make(job['out'], job['v'], job['settings'])
+    except (ThreedadError, OSError) as e: return f'video {job["v"]}: {e}'
+    return ''
 
 def _several(x): return (x,) if isinstance(x, str) else tuple(x)
 
@@ -856,18 +856,11 @@ def synthesize(
     out = Path(out).resolve()
     out.mkdir(parents=True, exist_ok=True)
     for p in (*out.glob('*/*/.[0-9]*_p*-*.mp4'), *out.glob('truth/.[0-9]*-*.parquet')): p.unlink() # left by a run that was killed
-    make = importlib.import_module('threedad.forge')._make
-    bar = progress_bar(desc='synthesize', total=videos, unit='video', disable=not progress)
-    if workers <= 1:
-        for v in range(videos): make(out, v, settings); bar.update()
-    else:
-        import multiprocessing
-        with ProcessPoolExecutor(min(workers, videos), multiprocessing.get_context('spawn'), initializer=importlib.import_module('threedad.forge')._worker) as pool:
-            jobs = [pool.submit(make, str(out), v, settings) for v in range(videos)]
-            try:
-                for job in as_completed(jobs): job.result(); bar.update()
-            except BaseException: pool.shutdown(wait=False, cancel_futures=True); raise
-    bar.close()
+    jobs = [dict(out=str(out), v=v, settings=settings) for v in range(videos)]
+    from threedad import forge as module # workers import it, wherever this runs
+    done = _pool(module._work, jobs, workers, 3600.) if workers > 1 else ((j, _work(j), '') for j in jobs)
+    for _, error, died in progress_bar(done, 'synthesize', videos, 'video', disable=not progress):
+        if error or died: raise ThreedadError(error or died.replace('decoder', 'worker'))
     table = pd.DataFrame([r for v in range(videos) for r in _variants(v, settings)])
     table['path'] = [str(out/p) for p in table['path']]
     truth = pd.concat([read_table(out/'truth'/f'{v:04}.parquet') for v in range(videos)], ignore_index=True)
