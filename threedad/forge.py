@@ -755,6 +755,11 @@ def _sides(people, seed, difficulties=1):
     at = np.minimum(np.arange(people)//2, pairs-1)
     return split[at].tolist(), kind[at].tolist()
 
+def _driving(person, performance):
+    "A performance as a driver, without a camera."
+    p = performance
+    return truth_table('', p.fps, p.zoom, euler_to_matrix(p.yaw, p.pitch, p.roll), p.shift*[1, -1], person.identity, p.actions)
+
 def _ingredients(v, settings):
     "Person, performance and scene of video `v`."
     seed, people = settings['seed'], settings['people']
@@ -875,11 +880,6 @@ def _stranger(kind, seed, frames, fps):
     if NEEDS[kind] != 'source': return None, _driving(person, performance)
     shots, where = render_video(person, performance, Scene.sample(_stream(seed, 2)), 384, frames=_some(len(performance), 8))
     return (dict(zip(where['frame'], shots)), where), None
-
-def _driving(person, performance):
-    "A performance as a driver, without a camera."
-    p = performance
-    return truth_table('', p.fps, p.zoom, euler_to_matrix(p.yaw, p.pitch, p.roll), p.shift*[1, -1], person.identity, p.actions)
 
 def _stills(path, trajectory, count=8):
     "A few frames of a video that show the face, by number."
