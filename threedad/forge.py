@@ -220,6 +220,7 @@ def _light(drawn, behind, weight, amount, width):
     ratio = (soft(_gray(behind)*weight)/w + 4)/(soft(_gray(drawn)*weight)/w + 4)
     return drawn*(np.clip(ratio, .4, 2.5)**np.float32(amount))[..., None]
 
+# %% ../nbs/06_forge.ipynb #06f0001a
 _LAPLACE = np.float32([[1, -2, 1], [-2, 4, -2], [1, -2, 1]])
 
 def noise_level(
@@ -782,6 +783,7 @@ def _variants(v, settings):
                 manipulation=manipulation, compression=compression, group=f'p{p:03}' if alone else f'p{p:03}+p{q:03}', split=split, fps=settings['fps'],
                 frames=settings['frames'], width=settings['size'], height=settings['size'], synthetic=True, altered=not real, seed=seed, version=settings['version'], difficulty=difficulty, strength=strength)
 
+# %% ../nbs/06_forge.ipynb #7056271c
 def _label(row, v, settings):
     "What the container says about a video."
     about = {k: settings[k] for k in ('seed', 'people', 'frames', 'fps', 'size')} | {k: row[k] for k in ('compression', 'difficulty')} | dict(video=v, strength=None if row['label'] == REAL else round(row['strength'], 6))

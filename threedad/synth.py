@@ -723,6 +723,7 @@ def _raised(rng, frames):
     start, stay, t = rng.uniform(-.1, .5), rng.uniform(.25, .6), np.arange(frames)/max(frames, 24)
     return _smooth(t, start, start + .15)*_smooth(t, start + stay + .3, start + stay + .15)*rng.uniform(.9, 1)
 
+# %% ../nbs/05_synth.ipynb #017465cf
 def render_video(
     person: Person,
     performance: Performance,
