@@ -64,8 +64,7 @@ def test_the_person_is_followed_from_end_to_end(name):
 @functools.cache
 def fitted(name): # the first frames and the whole trajectory
     footage = seen(name)
-    with threadpool_limits(1): table = fit(footage.track(footage.people()[0])).table
-    return [f.image for f in video.read_frames(CLIPS/name, stop=12)], table
+    return [f.image for f in video.read_frames(CLIPS/name, stop=12)], fit(footage.track(footage.people()[0])).table
 
 
 @pytest.mark.parametrize('name', REAL)

@@ -17,7 +17,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from . import __version__
 from .core import (FAKE, LABELS, REAL, STATUSES, StoreError, ThreedadError, UsageError, VideoError, atomic_path,
@@ -254,7 +253,7 @@ def analyse(
     if not track.faces_found: raise NoFaceError(path, f'no face found in {len(track)} frames{but}')
     if track.faces_found < CLIP: raise TooShortError(path, f'a face in only {track.faces_found} of {len(track)} frames, at least {CLIP} are needed{but}')
     kept = [shots[track.frame[t], main[t].id] for t in sorted(main)]
-    with threadpool_limits(1): fitted = fit(track, video_id=video_id)
+    fitted = fit(track, video_id=video_id)
     return Analysis(track, fitted.table, fitted.errors, track.frame[track.found], [jpeg for _, jpeg in kept], np.stack([m for m, _ in kept]))
 
 # %% ../nbs/07_corpus.ipynb #19c54e09

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from fastcore.basics import patch
+from threadpoolctl import threadpool_limits
 from .core import AssetError, UsageError, VideoError, asset
 from .morphable import MorphableModel, euler_to_matrix, matrix_to_euler, pack62, project
 from .video import LEFT_EYE, RIGHT_EYE, Track
@@ -220,6 +221,7 @@ class Trajectory:
                 f'residual {t.residual.median():.2%} of the inter-ocular distance')
 
 # %% ../nbs/04_fit.ipynb #0f785c25
+@threadpool_limits.wrap(limits=1) # the matrices are small: more threads only get in each other's way
 def fit(
     track: Track,                        # from `threedad.video.track`
     model: MorphableModel | None = None, # the shipped head by default

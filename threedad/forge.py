@@ -903,8 +903,7 @@ def forge_video(
     "Forge the main face of a video, frame by frame; its sound is left out."
     def follow(p): # main face, trajectory
         t = track(p, progress=progress)
-        with threadpool_limits(1): return t, fit(t, model).table
-    from threadpoolctl import threadpool_limits
+        return t, fit(t, model).table
     _check(kind, strength, temporal)
     if len({Path(p).resolve() for p in (path, out, mask) if p}) < 2 + bool(mask): raise UsageError(f'{out}: would overwrite one of the videos named')
     model = MorphableModel.load()
