@@ -94,10 +94,10 @@ def test_main_face_is_the_larger_of_two(tmp_path):
     assert t.faces == 2 and (t.box[:, 0] > 2*w).all()
 
 def test_a_cut_loses_no_frame(tmp_path):
-    frames, grey = videos.face_frames(), np.full_like(videos.face_frames()[0], 90)
-    film = [np.concatenate([f, grey], 1) for f in frames[:6]] + [np.concatenate([grey, f], 1) for f in frames[6:]]
+    frames, grey = videos.face_frames(24), np.full_like(videos.face_frames()[0], 90)
+    film = [np.concatenate([f, grey], 1) for f in frames[:12]] + [np.concatenate([grey, f], 1) for f in frames[12:]]
     t = track(write_video(tmp_path/'cut.mp4', film, 25), progress=False)
-    assert t.faces_found == 12 and (t.box[6:, 0] > t.width/2).all()
+    assert t.faces_found == 24 and (t.box[12:, 0] > t.width/2).all()
 
 def test_a_track_survives_saving(tracks, tmp_path):
     t = tracks('sample')

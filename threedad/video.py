@@ -501,19 +501,19 @@ def _people(seen, shot): # [[Face, ...] a frame], shot a frame -> [{row: Face} a
     where, alone, people = map(list, zip(*pieces))
     onto = _turned(next(iter(people[0].values())).points[None, RIGID], np.eye(19, 3))[0][0]
     looks = [_turned(np.stack([f.points[RIGID] for f in list(p.values())[::max(len(p)//24, 1)]]).astype(np.float64), onto) for p in people]
-    looks = [look if a else (look[0][:0], look[1][:0]) for look, a in zip(looks, alone)]
-    links = []
-    for a, b in itertools.combinations(range(len(people)), 2):
+    links, shapes, group = [], np.full((len(people), len(people)), math.inf), np.arange(len(people))
+    for a, b in itertools.combinations(group, 2):
         if people[a].keys() & people[b].keys(): continue
-        apart, shape = _step(people[a], people[b]) if where[a] == where[b] else math.inf, _unlike(looks[a], looks[b])
-        if apart < 1 and not shape > UNLIKE or shape < ALIKE and min(len(people[a]), len(people[b])) > 2:
-            links.append((UNLIKE + apart if math.isnan(shape) else shape, a, b))
-    group = list(range(len(people)))
+        apart = _step(people[a], people[b]) if where[a] == where[b] else math.inf
+        shape = _unlike(looks[a], looks[b]) if alone[a] and alone[b] else math.nan
+        alike = shape < ALIKE and min(len(people[a]), len(people[b])) > 2
+        shapes[a, b] = shapes[b, a] = -math.inf if math.isnan(shape) else shape
+        if alike or apart < 1 and not shape > UNLIKE: links.append((shape if alike else UNLIKE + apart, a, b))
     for _, a, b in sorted(links):
         a, b = group[a], group[b]
-        if a == b or people[a].keys() & people[b].keys() or _unlike(looks[a], looks[b]) > UNLIKE: continue
-        people[a], people[b], looks[a] = people[a] | people[b], {}, tuple(map(np.concatenate, zip(looks[a], looks[b])))
-        group = [a if g == b else g for g in group]
+        if a == b or people[a].keys() & people[b].keys() or shapes[group == a][:, group == b].min() > UNLIKE: continue
+        people[a], people[b] = people[a] | people[b], {}
+        group[group == b] = a
     return sorted(filter(None, people), key=lambda p: sum(_place(f)[1]**2 for f in p.values()), reverse=True)
 
 # %% ../nbs/03_video.ipynb #ec00b074
