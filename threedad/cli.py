@@ -216,7 +216,7 @@ def _demo(args):
     print(f'open {out/"report.html"}          what came out, in a browser\n     {out/"figures"}              the figures alone\n'
           f'try  threedad detect VIDEO --detector {out/"detector.safetensors"} --report verdict.html')
 
-# %% ../nbs/24_cli.ipynb #c75b90e9
+# %% ../nbs/24_cli.ipynb #076ce2ef
 EXAMPLES = '''examples:
   threedad demo --out data/demo                        the whole road: videos, detector, ROC, report
   threedad detect holiday.mp4 --report verdict.html    score one video and explain the score
@@ -238,6 +238,74 @@ def _count(s):
 
 _MANIPULATIONS = ('face_swap', 'reenact', 'lip_sync', 'autoencoder', 'talking_head', 'self_blend') # of threedad.forge, which is slow to import
 
+def _seed(p): p.add_argument('--seed', type=int, default=0, help='same seed, same result (default 0)')
+
+def _video(p):
+    p.add_argument('video', metavar='VIDEO', help='a video file')
+    p.add_argument('--frames', type=_count, metavar='N', help='look at the first N frames only')
+    p.add_argument('--timeout', type=float, default=900, metavar='S', help='seconds that decoding and tracking may take (default 900)')
+
+# %% ../nbs/24_cli.ipynb #77330bdb
+def _making(command):
+    p = command('synth', _synth, 'generate talking people, real and forged', '--out faces', '--out faces --videos 20 --people 8 --seed 1', '--out faces --manipulations autoencoder self_blend --compression c23 c40 --difficulty easy hard')
+    p.add_argument('--out', required=True, metavar='DIR', help='where the videos go')
+    _synth_options(p, 10, 8, 'one of every manipulation')
+    p.add_argument('--manipulations', nargs='+', default=list(_MANIPULATIONS), choices=_MANIPULATIONS, metavar='KIND', help=f'any of {", ".join(_MANIPULATIONS)} (default all)')
+    p.add_argument('--compression', nargs='+', default=['c23'], choices=('raw', 'c23', 'c40'), metavar='C', help='any of raw, c23, c40 (default c23)')
+    p.add_argument('--difficulty', nargs='+', default=['mixed'], choices=('easy', 'hard', 'mixed'), metavar='D', help='easy, hard, mixed; of several, pairs of people take turns (default mixed)')
+    p.add_argument('--holdout', nargs='+', default=[], choices=_MANIPULATIONS, metavar='KIND', help='manipulations made for the test people only')
+    p.add_argument('--workers', type=_count, default=2, metavar='N', help='processes (default 2)')
+    _seed(p)
+
+    p = command('forge', _forge, 'forge the face in a video of your own', 'holiday.mp4 --manipulation lip_sync --out forged.mp4', 'holiday.mp4 --manipulation face_swap --other friend.mp4 --out forged.mp4 --mask mask.mp4 --strength 0.2')
+    p.add_argument('video', metavar='VIDEO', help='a video file')
+    p.add_argument('--manipulation', required=True, choices=_MANIPULATIONS, metavar='KIND', help=f'one of {", ".join(_MANIPULATIONS)}')
+    p.add_argument('--out', required=True, metavar='FILE', help='the forged video; its coefficients go beside it as .parquet')
+    p.add_argument('--other', metavar='VIDEO', help='whose face or performance is put in; somebody synthetic if left out')
+    p.add_argument('--strength', type=float, default=.5, metavar='S', help='0 subtle .. 1 blatant (default 0.5)')
+    p.add_argument('--temporal', type=float, metavar='T', help='-1 smoothed .. 1 jittering; that of the manipulation if left out')
+    p.add_argument('--mask', metavar='FILE', help='write the mask of what was altered as a video too')
+    _seed(p)
+
+    p = command('track', _track, "write a video's trajectory in 3DMM space", 'holiday.mp4 --out tracked', 'holiday.mp4 --out tracked --csv')
+    _video(p)
+    p.add_argument('--out', required=True, metavar='DIR', help='gets trajectories.parquet, errors.parquet, frames.parquet, trajectories.png and track.npz')
+    p.add_argument('--csv', action='store_true', help='write trajectories.csv as well')
+
+# %% ../nbs/24_cli.ipynb #c6a53877
+def _judging(command):
+    p = command('train', _train, 'train a detector on a store', '--store data/demo/store --out run', '--store data/demo/store --out control --shuffle-labels')
+    p.add_argument('--store', required=True, metavar='DIR', help='a store with the splits train and val')
+    p.add_argument('--out', required=True, metavar='DIR', help='gets detector.safetensors, logs and checkpoints')
+    p.add_argument('--preset', default='tiny', help='tiny or paper (default tiny)')
+    p.add_argument('--epochs', type=_count, default=6, metavar='N', help='default 6')
+    p.add_argument('--clips-per-video', type=_count, metavar='N', help='evenly spaced; all if left out')
+    p.add_argument('--shuffle-labels', action='store_true', help='a control: labels drawn at random must give an AUC near 0.5')
+    _seed(p)
+
+    p = command('evaluate', _evaluate, 'measure a detector on a store', '--store data/demo/store --detector run/detector.safetensors --out run/test')
+    p.add_argument('--store', required=True, metavar='DIR')
+    p.add_argument('--detector', metavar='FILE', help='a safetensors file; the one that ships if left out')
+    p.add_argument('--out', required=True, metavar='DIR', help='gets metrics.json, predictions.parquet, figures/ and report.html')
+    p.add_argument('--split', default='test', help='train, val, test or all (default test)')
+    _seed(p)
+
+    p = command('detect', _detect, 'score one video', 'holiday.mp4', 'holiday.mp4 --json', 'holiday.mp4 --report verdict.html --detector run/detector.safetensors')
+    _video(p)
+    p.add_argument('--json', action='store_true', help='print one JSON object and nothing else')
+    p.add_argument('--report', metavar='FILE', help='write a self-contained HTML report')
+    p.add_argument('--detector', metavar='FILE', help='a safetensors file; the one that ships if left out')
+
+    p = command('demo', _demo, 'walk the whole road and write a report', '', '--out data/demo', '--out data/small --videos 12 --people 12 --epochs 2')
+    p.add_argument('--out', default='data/demo', metavar='DIR', help='folder for everything (default data/demo); run again to continue')
+    _synth_options(p, 64, 64, 'a face swap and a re-enactment')
+    p.add_argument('--epochs', type=_count, default=6, metavar='N', help='of training (default 6)')
+    p.add_argument('--preset', default='tiny', help='tiny or paper (default tiny)')
+    p.add_argument('--workers', type=_count, default=2, metavar='N', help='processes for tracking (default 2)')
+    p.add_argument('--shuffle-labels', action='store_true', help='a control: labels drawn at random must give an AUC near 0.5')
+    _seed(p)
+
+# %% ../nbs/24_cli.ipynb #f17fd374
 def _parser():
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument('--debug', action='store_true', default=argparse.SUPPRESS, help='show the traceback of an error')
@@ -250,67 +318,8 @@ def _parser():
                                 epilog='\n'.join(['examples:'] + [f'  threedad {name} {e}' for e in examples]))
         p.set_defaults(run=run)
         return p
-    def seed(p): p.add_argument('--seed', type=int, default=0, help='same seed, same result (default 0)')
-    def video(p):
-        p.add_argument('video', metavar='VIDEO', help='a video file')
-        p.add_argument('--frames', type=_count, metavar='N', help='look at the first N frames only')
-        p.add_argument('--timeout', type=float, default=900, metavar='S', help='seconds that decoding and tracking may take (default 900)')
-
-    p = command('synth', _synth, 'generate talking people, real and forged', '--out faces', '--out faces --videos 20 --people 8 --seed 1', '--out faces --manipulations autoencoder self_blend --compression c23 c40 --difficulty easy hard')
-    p.add_argument('--out', required=True, metavar='DIR', help='where the videos go')
-    _synth_options(p, 10, 8, 'one of every manipulation')
-    p.add_argument('--manipulations', nargs='+', default=list(_MANIPULATIONS), choices=_MANIPULATIONS, metavar='KIND', help=f'any of {", ".join(_MANIPULATIONS)} (default all)')
-    p.add_argument('--compression', nargs='+', default=['c23'], choices=('raw', 'c23', 'c40'), metavar='C', help='any of raw, c23, c40 (default c23)')
-    p.add_argument('--difficulty', nargs='+', default=['mixed'], choices=('easy', 'hard', 'mixed'), metavar='D', help='easy, hard, mixed; of several, pairs of people take turns (default mixed)')
-    p.add_argument('--holdout', nargs='+', default=[], choices=_MANIPULATIONS, metavar='KIND', help='manipulations made for the test people only')
-    p.add_argument('--workers', type=_count, default=2, metavar='N', help='processes (default 2)')
-    seed(p)
-
-    p = command('forge', _forge, 'forge the face in a video of your own', 'holiday.mp4 --manipulation lip_sync --out forged.mp4', 'holiday.mp4 --manipulation face_swap --other friend.mp4 --out forged.mp4 --mask mask.mp4 --strength 0.2')
-    p.add_argument('video', metavar='VIDEO', help='a video file')
-    p.add_argument('--manipulation', required=True, choices=_MANIPULATIONS, metavar='KIND', help=f'one of {", ".join(_MANIPULATIONS)}')
-    p.add_argument('--out', required=True, metavar='FILE', help='the forged video; its coefficients go beside it as .parquet')
-    p.add_argument('--other', metavar='VIDEO', help='whose face or performance is put in; somebody synthetic if left out')
-    p.add_argument('--strength', type=float, default=.5, metavar='S', help='0 subtle .. 1 blatant (default 0.5)')
-    p.add_argument('--temporal', type=float, metavar='T', help='-1 smoothed .. 1 jittering; that of the manipulation if left out')
-    p.add_argument('--mask', metavar='FILE', help='write the mask of what was altered as a video too')
-    seed(p)
-
-    p = command('track', _track, "write a video's trajectory in 3DMM space", 'holiday.mp4 --out tracked', 'holiday.mp4 --out tracked --csv')
-    video(p)
-    p.add_argument('--out', required=True, metavar='DIR', help='gets trajectories.parquet, errors.parquet, frames.parquet, trajectories.png and track.npz')
-    p.add_argument('--csv', action='store_true', help='write trajectories.csv as well')
-
-    p = command('train', _train, 'train a detector on a store', '--store data/demo/store --out run', '--store data/demo/store --out control --shuffle-labels')
-    p.add_argument('--store', required=True, metavar='DIR', help='a store with the splits train and val')
-    p.add_argument('--out', required=True, metavar='DIR', help='gets detector.safetensors, logs and checkpoints')
-    p.add_argument('--preset', default='tiny', help='tiny or paper (default tiny)')
-    p.add_argument('--epochs', type=_count, default=6, metavar='N', help='default 6')
-    p.add_argument('--clips-per-video', type=_count, metavar='N', help='evenly spaced; all if left out')
-    p.add_argument('--shuffle-labels', action='store_true', help='a control: labels drawn at random must give an AUC near 0.5')
-    seed(p)
-
-    p = command('evaluate', _evaluate, 'measure a detector on a store', '--store data/demo/store --detector run/detector.safetensors --out run/test')
-    p.add_argument('--store', required=True, metavar='DIR')
-    p.add_argument('--detector', metavar='FILE', help='a safetensors file; the one that ships if left out')
-    p.add_argument('--out', required=True, metavar='DIR', help='gets metrics.json, predictions.parquet, figures/ and report.html')
-    p.add_argument('--split', default='test', help='train, val, test or all (default test)')
-    seed(p)
-
-    p = command('detect', _detect, 'score one video', 'holiday.mp4', 'holiday.mp4 --json', 'holiday.mp4 --report verdict.html --detector run/detector.safetensors')
-    video(p)
-    p.add_argument('--json', action='store_true', help='print one JSON object and nothing else')
-    p.add_argument('--report', metavar='FILE', help='write a self-contained HTML report')
-    p.add_argument('--detector', metavar='FILE', help='a safetensors file; the one that ships if left out')
-
-    p = command('demo', _demo, 'walk the whole road and write a report', '', '--out data/demo', '--out data/small --videos 12 --people 12 --epochs 2')
-    p.add_argument('--out', default='data/demo', metavar='DIR', help='folder for everything (default data/demo); run again to continue')
-    _synth_options(p, 64, 64, 'a face swap and a re-enactment')
-    p.add_argument('--epochs', type=_count, default=6, metavar='N', help='of training (default 6)')
-    p.add_argument('--preset', default='tiny', help='tiny or paper (default tiny)')
-    p.add_argument('--workers', type=_count, default=2, metavar='N', help='processes for tracking (default 2)')
-    p.add_argument('--shuffle-labels', action='store_true', help='a control: labels drawn at random must give an AUC near 0.5')
-    seed(p)
+    _making(command)
+    _judging(command)
     return top
 
 # %% ../nbs/24_cli.ipynb #14df14b0

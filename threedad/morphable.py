@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from fastcore.basics import patch
 
 from .core import AssetError, FileError, UsageError, asset, natural_key
 
@@ -81,27 +82,6 @@ class MorphableModel:
         "A basis of the model at the landmarks only."
         return self.landmarks(getattr(self, name), points)
 
-    def mirrored(self,
-        vertices, # ... x V x 3, model space
-    ):            # ... x V x 3
-        "The head as a mirror shows it: left and right change places."
-        sign = np.float32([-1, 1, 1])
-        return vertices[..., self.mirror, :] * (sign if isinstance(vertices, np.ndarray) else vertices.new_tensor(sign))
-
-    def mirror_coefficients(self,
-        name: str, # 'identity', 'expression' or 'actions'
-        c,         # ... x k
-    ) -> np.ndarray: # ... x k, of the mirrored head
-        "What coefficients become in a mirror."
-        c = np.asarray(c)
-        if name == 'actions':
-            swap = {'Left': 'Right', 'Right': 'Left'}
-            other = [next((n.replace(a, b) for a, b in swap.items() if a in n), n) for n in self.action_names]
-            return c[..., [self.action_names.index(o) if o in self.action_names else i for i, o in enumerate(other)]]
-        B = getattr(self, name)
-        flat = B.reshape(len(B), B.shape[1]*3).astype(np.float64)
-        return c @ (self.mirrored(B).reshape(flat.shape) @ np.linalg.pinv(flat))
-
     def faces_of(self,
         *names: str, # region names
     ) -> np.ndarray: # F, bool
@@ -155,6 +135,30 @@ def _load(path: str) -> MorphableModel:
         _ibug(model)
         return model
     except (OSError, ValueError, KeyError, TypeError) as e: raise AssetError(path, f'not a head model ({type(e).__name__})') from e
+
+# %% ../nbs/01_morphable.ipynb #a6eb8c9e
+@patch
+def mirrored(self: MorphableModel,
+    vertices, # ... x V x 3, model space
+):            # ... x V x 3
+    "The head as a mirror shows it: left and right change places."
+    sign = np.float32([-1, 1, 1])
+    return vertices[..., self.mirror, :] * (sign if isinstance(vertices, np.ndarray) else vertices.new_tensor(sign))
+
+@patch
+def mirror_coefficients(self: MorphableModel,
+    name: str, # 'identity', 'expression' or 'actions'
+    c,         # ... x k
+) -> np.ndarray: # ... x k, of the mirrored head
+    "What coefficients become in a mirror."
+    c = np.asarray(c)
+    if name == 'actions':
+        swap = {'Left': 'Right', 'Right': 'Left'}
+        other = [next((n.replace(a, b) for a, b in swap.items() if a in n), n) for n in self.action_names]
+        return c[..., [self.action_names.index(o) if o in self.action_names else i for i, o in enumerate(other)]]
+    B = getattr(self, name)
+    flat = B.reshape(len(B), B.shape[1]*3).astype(np.float64)
+    return c @ (self.mirrored(B).reshape(flat.shape) @ np.linalg.pinv(flat))
 
 # %% ../nbs/01_morphable.ipynb #3bbca1dd
 def euler_to_matrix(

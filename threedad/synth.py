@@ -317,7 +317,7 @@ def _held(kind, marks, side):
     rod = [_capsule(at(0), at(.02), .34, .34, 16), _tube([at(.2), at(.34), at(.36), at(2.1)], [.27, .27, .2, .15], 12)] if kind == 'microphone' else []
     return _joined(rod) if rod else None, hand, sleeve
 
-# %% ../nbs/05_synth.ipynb #37da5fe7
+# %% ../nbs/05_synth.ipynb #9f767c45
 def _loft(rings, segments=40, start=0., stop=2*math.pi, flip=False):
     "A tube through ellipses (centre x, y, z, radius x, radius z): vertices, faces, parameters in 0..1."
     t = np.linspace(start, stop, segments+1)
@@ -328,6 +328,7 @@ def _loft(rings, segments=40, start=0., stop=2*math.pi, flip=False):
     p = np.stack(np.meshgrid(np.linspace(1, 0, len(rings)), (t-start)/(stop-start), indexing='ij'), -1).reshape(-1, 2)[:, ::-1]
     return v.astype(np.float32), (f[:, ::-1] if flip else f).astype(np.int32), p.astype(np.float32)
 
+# %% ../nbs/05_synth.ipynb #bde5c099
 class _Figure:
     "Head, hair, clothes, glasses and what is held up, as one mesh."
     def __init__(self, person, model, texture_size, held='', side=1):
@@ -343,7 +344,6 @@ class _Figure:
         lift = grown*np.where(ears, 0, inside)*lump*(1 + .35*_smooth(head[:, 1], 1.2, 2.2))
         self.hair = (normals*lift[:, None]).astype(np.float32)
         self.base = head + self.hair
-
         low = model.mean[np.unique(model.faces[model.faces_of('neck')])]
         ring = np.flatnonzero((low[:, 1] < -1.55) & (low[:, 1] > -1.95))
         neck = head[np.unique(model.faces[model.faces_of('neck')])[ring]]
@@ -392,7 +392,6 @@ class _Figure:
         self.texture = to_linear(person.texture(texture_size))
         self.texture[-texture_size//4:, -texture_size//20:] = [.02, .02, .022]
         self.texture[-texture_size//2:-texture_size//4, -texture_size//20:] = person.glasses[1:] if person.glasses else 0
-
         neutral = np.concatenate([self.base, self.rigid, self.body]); neutral[len(neutral)-len(thing):, 1] -= 8
         self.ambient = .25 + .75*ambient_occlusion(neutral, self.faces, 32, 96, self.join)**1.2
         self.mouth = np.unique(model.faces[model.faces_of('mouth', 'teeth_upper', 'teeth_lower', 'tongue')])
@@ -418,6 +417,7 @@ class _Figure:
         a[self.mouth] = np.maximum(a[self.mouth], .12 + .75*min(jaw, .6))*.8
         return a
 
+# %% ../nbs/05_synth.ipynb #cb91ce37
 @dataclass(frozen=True)
 class _Key:
     "A person as a cache key."

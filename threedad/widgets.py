@@ -37,10 +37,11 @@ def _pair(videos):
                 if str(g) in p: return r, f
     return tuple(t['video_id'].iloc[0] if len(t) else None for t in (real, fake))
 
-# %% ../nbs/22_widgets.ipynb #a0ab0234
+# %% ../nbs/22_widgets.ipynb #ec1d7da0
 def _cell(text, color='inherit', weight='normal', align='right', cls=''):
     return f'<td class="{cls}" style="padding:1px 8px;color:{color};font-weight:{weight};text-align:{align}">{text}</td>'
 
+# %% ../nbs/22_widgets.ipynb #87b0b125
 class TrajectoryExplorer(w.VBox):
     "Real and fake videos overlaid in 3DMM space, frame by frame."
     def __init__(self,
