@@ -79,6 +79,11 @@ def test_every_manipulation_alters_the_face_and_nothing_else(name):
         assert inside > 1 and .002 < np.mean([m > 128 for m in masks]) < (1 if kind == 'talking_head' else .6), kind
 
 
+def test_the_model_meets_the_landmarks():
+    clips = pd.DataFrame([fitted(name)[1][['residual', 'residual_actions']].median() for name in REAL])
+    assert (clips.median() <= [.014, .010]).all() and (clips.max() <= [.02, .015]).all(), clips.set_axis(REAL)
+
+
 def test_faces_are_known_again_after_a_cut_and_strangers_are_not():
     r, followed, wrong, pairs = np.random.default_rng(0), 0, 0, 0
     def person(name): return '_'.join(name.split('/')[1].split('_')[:3])
