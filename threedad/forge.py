@@ -491,9 +491,10 @@ def _warp_field(points, old, there, model, shape, step=2):
     flow = interpolate(buffers, model.faces, np.ascontiguousarray((old-points)[:, :2]))
     on, wide = buffers.mask.astype(np.float32), .45*float(np.ptp(points[:, 0]))/step
     y, x = np.mgrid[:h, :w]
-    inside = np.clip(np.minimum.reduce([x, y, w-1-x, h-1-y])/(.06*w), 0, 1).astype(np.float32)
-    def around(mask): return np.clip(1.3 - 1.3*cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)/wide, 0, 1)
-    near, weight = inside*around(buffers.mask), around(buffers.mask | rasterize(there/np.float32(step), model.faces, h, w).mask)
+    edge = np.float32(np.minimum.reduce([x, y, w-1-x, h-1-y])/(.06*w))
+    def around(mask, reach): return np.clip(1.3 - 1.3*cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)/reach, 0, 1)
+    either = buffers.mask | rasterize(there/np.float32(step), model.faces, h, w).mask
+    near, weight = np.clip(edge, 0, 1)*around(buffers.mask, wide), np.maximum(np.clip(edge - .75, 0, 1)*around(either, wide), around(either, .25*wide))
     known = cv2.erode(on, np.ones((3, 3)))
     spread = sum(.5*_soft(flow*known[..., None], s)/(_soft(known, s)[..., None] + np.float32(1e-4)) for s in (3., .15*w))
     field = cv2.GaussianBlur(np.where(known[..., None] > 0, flow, spread)*(near*near*(3-2*near))[..., None], (0, 0), 1.)
@@ -517,7 +518,7 @@ def talking_head(
     k, T = int(row[0]), len(c.frame)
     face, old = take_face({at: still}, c.table(model).iloc[[k]], 1, model=model), c.points(k, model)
     actions, euler, move, zoom = _drive(c, driver, model)
-    amount = .55 + .35*strength
+    amount = .75 + .15*strength
     turn = np.clip(amount*(euler-euler[0]), -.3, .3)
     c.euler = c.euler[k] + turn
     c.t = c.t[k] + amount*move*c.scale[k]
@@ -531,7 +532,7 @@ def talking_head(
     clean = cv2.bilateralFilter(still, 5, 2 + 3*level, 1.5) if level > .5 else still
     head = rasterize(old, model.faces, *still.shape[:2]).mask.astype(np.float32)
     width = float(np.ptp(old[:, 0]))
-    inner = _soft(head, .08*width)[..., None]
+    inner = _soft(cv2.erode(head, np.ones((2*int(.1*width)+1,)*2), borderValue=0), .06*width)[..., None]
     clean = np.round(clean + inner*(cv2.GaussianBlur(clean, (0, 0), max(.012*strength**2*width, .2)) - clean.astype(np.float32))).clip(0, 255).astype(np.uint8)
     texture = to_linear(face.texture)
     weights = np.zeros(len(model.mean), np.float32)
@@ -557,19 +558,19 @@ def self_blend(
     trajectory,                # the target's
     seed: int|np.random.Generator = 0,
     strength: float = .5,      # 0 subtle .. 1 blatant
-    temporal: float|None = None, # 0 one transform for the clip .. 1 redrawn in every frame; 0 to .45 with the strength if left out
+    temporal: float|None = None, # 0 one transform for the clip .. 1 redrawn in every frame; 0 to .15 with the strength if left out
     finish: Finish|None = None, # blending and edge; from the strength if left out
     model: MorphableModel|None = None,
 ) -> Forgery:                  # `UsageError` if the trajectory is empty
     "Blend a face with an altered copy of itself."
     model, g, noise, c = _plan(trajectory, seed, model)
     finish = finish or Finish.of(strength, color=0., light=0., grain=0.)
-    temporal = .45*strength**2 if temporal is None else temporal
+    temporal = .15*strength**2 if temporal is None else temporal
     T, held = len(c.frame), g.normal(size=12)
     drawn = held + temporal*(g.normal(size=(T, 12)) - held)*1.
     ratio, parts = 1 - .5*(1-strength)*g.random(), int(g.integers(4))
     subset = (OUTLINE, OUTLINE[3:-3] + [107, 336], [*OUTLINE[7:-7], 168, 197], [*OUTLINE[4:-4], 9, 8])[parts]
-    a = .35 + .65*strength
+    a = .2 + .7*strength
     def draw(i, frame):
         z = np.tanh(drawn[i])
         points = c.points(i, model)
@@ -761,10 +762,15 @@ def _driving(person, performance):
     p = performance
     return truth_table('', p.fps, p.zoom, euler_to_matrix(p.yaw, p.pitch, p.roll), p.shift*[1, -1], person.identity, p.actions)
 
+def _person(p, seed, people):
+    "Person `p`, with the glasses of the first of a pair, or none."
+    draw = lambda q: Person.sample(_stream(seed, 0, q))
+    return replace(draw(p), glasses=draw(2*min(p//2, people//2 - 1)).glasses)
+
 def _ingredients(v, settings):
     "Person, performance and scene of video `v`."
     seed, people = settings['seed'], settings['people']
-    return (Person.sample(_stream(seed, 0, v % people)), Performance.sample(_stream(seed, 1, v, 0), settings['frames'], settings['fps']), Scene.sample(_stream(seed, 1, v, 1)))
+    return (_person(v % people, seed, people), Performance.sample(_stream(seed, 1, v, 0), settings['frames'], settings['fps']), Scene.sample(_stream(seed, 1, v, 1)))
 
 def _variants(v, settings):
     "Rows of the video table that come from video `v`."
