@@ -149,7 +149,7 @@ def progress(
 ) -> 'tqdm.tqdm':
     "A progress bar with an ETA."
     from tqdm.auto import tqdm
-    if disable: kwargs['disable'] = True
+    if disable or os.environ.get('TQDM_DISABLE') == '1': kwargs['disable'] = True
     interval = .1 if sys.stderr.isatty() or 'ipykernel' in sys.modules else 10
     return tqdm(iterable, desc=desc, total=total, unit=unit, delay=delay, mininterval=interval, dynamic_ncols=True, **kwargs)
 
