@@ -25,8 +25,9 @@ def page(tmp_path_factory):
     shutil.copy(ROOT/TUTORIAL, root/TUTORIAL)
     (root/'data').symlink_to(ROOT/'data', target_is_directory=True)
     SHOTS.mkdir(parents=True, exist_ok=True)
+    path = chromium() # asks Playwright itself, which must not run yet
     with jupyterlab(root, ROOT) as url, sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=chromium(), args=FLAGS)
+        browser = p.chromium.launch(executable_path=path, args=FLAGS)
         page = browser.new_page(viewport=dict(width=1400, height=1000))
         run_notebook(page, url, TUTORIAL)
         yield page
