@@ -205,3 +205,11 @@ def test_provenance_is_plain_words():
     assert 'real recording' in real['comment'] and 'altered' in real['comment'] and json.loads(real['threedad'])['altered'] is True
     assert 'Not a real person' in provenance('x', 'original', True)['comment']
     assert read_provenance(SAMPLE).get('manipulation', 'original') == 'original'
+
+
+@pytest.mark.parametrize('people', [2, 7, 48])
+def test_partners_wear_the_same_glasses(people):
+    from threedad.forge import _partner, _person
+    worn = [_person(p, 20261125, people).glasses for p in range(people)]
+    assert all(worn[p] == worn[_partner(p, people)] for p in range(people))
+    assert people < 48 or 0 < sum(map(bool, worn)) < people
