@@ -34,8 +34,8 @@ bench: setup ## measure speed, side by side
 	$(BIN)/python -m tests.bench
 
 synth-bench: setup ## build the benchmark, audit it for shortcuts, score both baselines (about half an hour)
-	cd nbs && TQDM_DISABLE=1 ../$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=5400 09_benchmark.ipynb
-	$(BIN)/nbdev_clean --fname nbs/09_benchmark.ipynb
+	cd nbs && TQDM_DISABLE=1 ../$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=5400 65_benchmark.ipynb
+	$(BIN)/nbdev_clean --fname nbs/65_benchmark.ipynb
 
 lab: setup ## JupyterLab with the notebooks
 	$(BIN)/jupyter lab index.ipynb

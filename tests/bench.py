@@ -25,7 +25,8 @@ def rendering():
     "Our rasteriser against ray casting with trimesh, and whole frames by the second."
     import trimesh
     from threedad.morphable import MorphableModel, euler_to_matrix, project
-    from threedad.render import rasterize, render, render_batch, weld
+    from threedad.raster import rasterize, weld
+    from threedad.render import render, render_batch
     model, size = MorphableModel.load(), 128
     p = project(model.mean, 30., euler_to_matrix(.2, .1, 0), np.array([64., 64.])).astype(np.float32)
     ours = seconds(lambda: rasterize(p, model.faces, size, size), 10)
@@ -65,7 +66,8 @@ def half_hd(path, repeat=20):
 def tracking_480p():
     "Whole videos of 854 x 480, decoding and start included: one process, then two on two copies."
     import cv2, shutil, tempfile
-    from threedad.video import _pool, _track_into, track
+    from threedad.workers import pooled
+    from threedad.tracking import _track_into, track
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -87,7 +89,8 @@ def tracking():
     from dataclasses import replace
     from threadpoolctl import threadpool_limits
     from threedad.fit import fit
-    from threedad.video import read_frames, track
+    from threedad.video import read_frames
+    from threedad.tracking import track
     n = sum(1 for _ in read_frames(SAMPLE))
     decode = seconds(lambda: sum(1 for _ in read_frames(SAMPLE)), 2)
     both = seconds(lambda: track(SAMPLE, progress=False), 2)
@@ -103,8 +106,10 @@ def tracking():
 def synthesis():
     "Finished 256 px frames of a performance and its six forgeries, encoding included, in one process."
     import cv2, itertools, tempfile
-    from threedad.forge import synthesize
-    from threedad.synth import Performance, Person, Scene, render_video
+    from threedad.synthset import synthesize
+    from threedad.performance import Performance
+    from threedad.people import Person
+    from threedad.synth import Scene, render_video
     threads, n, seeds = cv2.getNumThreads(), 48, itertools.count()
     with tempfile.TemporaryDirectory() as folder:
         made = seconds(lambda: synthesize(f"{folder}/{next(seeds)}", people=2, videos=1, frames=n, seed=3, workers=1, progress=False), 2) / (7 * n)

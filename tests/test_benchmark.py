@@ -1,9 +1,10 @@
 "The benchmark's settings are frozen, its audit finds what leaks and nothing else, and its baselines learn nothing from exchanged labels."
 import os, types
 import numpy as np, pandas as pd, pytest
-from videos import face_frames, make
+from helpers.videos import face_frames, make
 from threedad import benchmark
-from threedad.benchmark import BENCH, BENCH_SHA256, CUES, audit, baseline_table, bench_settings, build_bench, cue_table, frame_baseline, trajectory_baseline
+from threedad.benchmark import BENCH, BENCH_SHA256, baseline_table, bench_settings, build_bench, frame_baseline, trajectory_baseline
+from threedad.audit import CUES, audit, cue_table
 from threedad.core import FAKE, REAL, ThreedadError, UsageError
 from threedad.evaluate import auc
 from threedad.video import write_video

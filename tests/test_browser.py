@@ -3,7 +3,7 @@ import base64, re, shutil, time
 from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
-from browser import FLAGS, chromium, drag, jupyterlab, run_notebook, show_cell
+from helpers.browser import FLAGS, chromium, drag, jupyterlab, run_notebook, show_cell
 from threedad.core import read_table
 from threedad.corpus import Store
 from threedad.evaluate import operating_point, video_scores

@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-import videos
+from helpers import videos
 from threedad import cli, corpus
-from threedad.fit import TRAJECTORY_COLUMNS
+from threedad.trajectory import TRAJECTORY_COLUMNS
 
 COMMANDS = ['synth', 'forge', 'track', 'train', 'evaluate', 'detect', 'demo']
 

@@ -8,7 +8,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from threedad import cli, corpus, video
-from threedad.corpus import scan_folder
+from threedad.corpora import scan_folder
 from threedad.fit import fit
 from threedad.forge import MANIPULATIONS, forge
 

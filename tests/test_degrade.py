@@ -8,8 +8,10 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from threedad.core import UsageError, VideoError
-from threedad.forge import COMPRESSIONS, DISTORTIONS, distort, encoder_settings
-from threedad.synth import Performance, Person, Scene, render_video
+from threedad.degrade import COMPRESSIONS, DISTORTIONS, distort, encoder_settings
+from threedad.performance import Performance
+from threedad.people import Person
+from threedad.synth import Scene, render_video
 from threedad.video import read_frames, write_video
 
 LEVELS = range(1, 6)

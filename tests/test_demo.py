@@ -1,8 +1,9 @@
 """The whole road and its control; minutes long, so `make test-slow` runs it (and reuses data/demo if `make demo` has been run)."""
 import pytest
 
-from notebooks import ROOT
-from threedad.cli import demo, main
+from helpers.notebooks import ROOT
+from threedad.pipeline import demo
+from threedad.cli import main
 from threedad.core import read_json
 
 pytestmark = pytest.mark.slow

@@ -4,7 +4,7 @@ import warnings
 import numpy as np, pandas as pd, pytest
 from threedad.core import UsageError
 from threedad.dynamics import FEATURES, adjust, compare, compare_pairs, dynamics, effect_sizes, feature_table, noise, pair_summary, same_performance
-from threedad.fit import EXPRESSION_COLUMNS, TRAJECTORY_COLUMNS, Trajectory
+from threedad.trajectory import EXPRESSION_COLUMNS, TRAJECTORY_COLUMNS, Trajectory
 
 
 def made(time, frame=None, video_id='v', **columns):

@@ -8,10 +8,13 @@ import pandas as pd
 import pytest
 
 from threedad.core import UsageError, VideoError, read_table
-from threedad.fit import TRAJECTORY_COLUMNS
-from threedad.forge import (BLENDS, DIFFICULTIES, MANIPULATIONS, NEEDS, Finish, face_swap, forge, forge_video, noise_level, provenance, read_provenance,
-                            self_blend, synthesize, take_face)
-from threedad.synth import Performance, Person, Scene, render_video
+from threedad.trajectory import TRAJECTORY_COLUMNS
+from threedad.compose import BLENDS, Finish, noise_level, take_face
+from threedad.synthset import DIFFICULTIES, synthesize
+from threedad.forge import MANIPULATIONS, NEEDS, face_swap, forge, forge_video, provenance, read_provenance, self_blend
+from threedad.performance import Performance
+from threedad.people import Person
+from threedad.synth import Scene, render_video
 from threedad.video import read_frames, write_video
 
 SAMPLE = Path(__file__).resolve().parents[1]/'data/sample/talking_head.mp4'
@@ -190,7 +193,7 @@ def test_difficulties_take_turns_and_a_holdout_is_for_testing(tmp_path):
     assert all(a['strength'] is None or abs(a['strength'] - s) < 1e-5 for a, s in zip(about, v['strength']))
 
 def test_no_person_is_on_two_sides():
-    from threedad.forge import _sides, _partner
+    from threedad.synthset import _sides, _partner
     for people in range(2, 14):
         splits, _ = _sides(people, 0)
         assert all(splits[p] == splits[_partner(p, people)] and p != _partner(p, people) for p in range(people))
@@ -209,7 +212,7 @@ def test_provenance_is_plain_words():
 
 @pytest.mark.parametrize('people', [2, 7, 48])
 def test_partners_wear_the_same_glasses(people):
-    from threedad.forge import _partner, _person
+    from threedad.synthset import _partner, _person
     worn = [_person(p, 20261125, people).glasses for p in range(people)]
     assert all(worn[p] == worn[_partner(p, people)] for p in range(people))
     assert people < 48 or 0 < sum(map(bool, worn)) < people

@@ -4,7 +4,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from threedad.video import FaceTracker
+from threedad.tracking import FaceTracker
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from threedad.core import FileError, UsageError, rng
-from threedad.morphable import (LANDMARKS_68, MorphableModel, euler_to_matrix, load_bfm, load_blendshapes, load_mean_std, matrix_to_euler, pack62, project,
-                                read_pickle, unpack62, unwhiten, whiten)
-from threedad.render import rasterize, render, unwrap
+from threedad.morphable import LANDMARKS_68, MorphableModel, euler_to_matrix, matrix_to_euler, pack62, project, unpack62
+from threedad.heads import load_bfm, load_blendshapes, load_mean_std, read_pickle, unwhiten, whiten
+from threedad.raster import rasterize
+from threedad.render import render, unwrap
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared/golden"
 EYES = 9e4  # units of the synthetic Basel file in an eye distance

@@ -1,7 +1,7 @@
 "Every notebook runs, and what is stored in it is small and static."
 import configparser, json, re
 import pytest
-from notebooks import ROOT, notebooks, run
+from helpers.notebooks import ROOT, notebooks, run
 
 SETTINGS = configparser.ConfigParser(delimiters=['='])
 SETTINGS.read(ROOT/'settings.ini')

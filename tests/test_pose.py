@@ -4,7 +4,9 @@ import pandas as pd
 
 from threedad.cli import main
 from threedad.core import rng
-from threedad.synth import Performance, Person, Scene, render_video
+from threedad.performance import Performance
+from threedad.people import Person
+from threedad.synth import Scene, render_video
 from threedad.video import write_video
 
 ANGLES = ["yaw", "pitch", "roll"]

@@ -6,7 +6,8 @@ import pytest
 
 from threedad.core import rng
 from threedad.morphable import MorphableModel, euler_to_matrix, project
-from threedad.render import Light, irradiance, rasterize, render, render_batch, rerender, to_linear, to_srgb, unwrap, weld
+from threedad.render import Light, irradiance, render, render_batch, rerender, to_linear, to_srgb, unwrap
+from threedad.raster import rasterize, weld
 
 SIZE, EYES = 112, 24.
 

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from threedad.core import StoreError, UsageError, read_json
-from threedad.corpus import (ClipDataset, Store, _run_jobs, assert_no_leak, assign_splits, clip_frames, preprocess, scan_folder, video_table)
+from threedad.clips import ClipDataset, clip_frames
+from threedad.corpus import Store, _run_jobs, preprocess
+from threedad.corpora import assert_no_leak, assign_splits, scan_folder, video_table
 from threedad import video
 from threedad.video import read_frames, write_video
 

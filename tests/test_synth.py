@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from threedad.fit import TRAJECTORY_COLUMNS
+from threedad.trajectory import TRAJECTORY_COLUMNS
 from threedad.morphable import MorphableModel, euler_to_matrix, project
-from threedad.synth import REAL_MOTION, Performance, Person, Scene, blinks, in_perspective, render_video, smear
+from threedad.performance import REAL_MOTION, Performance, blinks
+from threedad.people import Person
+from threedad.synth import Scene, in_perspective, render_video, smear
 
 
 def digest(frames): return hashlib.sha256(np.stack(frames).tobytes()).hexdigest()
@@ -40,7 +42,7 @@ def test_truth_projects_onto_the_face(target):
     assert np.allclose([*p[:, :2].min(0), *p[:, :2].max(0)], row[['x0', 'y0', 'x1', 'y1']].astype(float), atol=.05)
 
 def test_tracker_finds_the_faces():
-    from threedad.video import FaceTracker
+    from threedad.tracking import FaceTracker
     found = total = 0
     for s in range(12):
         tracker = FaceTracker()
@@ -71,7 +73,7 @@ def test_glasses_turn_with_the_head_and_stay_around_the_eyes():
             assert row.y0 < y.mean() < (row.y0 + row.y1)/2 + .2*row.scale
 
 def test_tracker_finds_faces_behind_glasses_and_things():
-    from threedad.video import FaceTracker
+    from threedad.tracking import FaceTracker
     found = total = 0
     for s in range(4):
         for change in (dict(glasses=FRAME), dict(held='microphone'), dict(held='hand'), dict(focal=2.2, shutter=.6)):

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import videos
+from helpers import videos
 from threedad import video
 from threedad.core import FileError, UsageError, VideoError
-from threedad.video import FaceTracker, ShotDetector, Track, crop, crop_matrices, isolated, probe, read_frames, track, track_all, track_many, write_video
+from threedad.tracking import FaceTracker, ShotDetector, Track, crop_matrices, track, track_all, track_many
+from threedad.video import crop, probe, read_frames, write_video
+from threedad.workers import isolated
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory): return tmp_path_factory.mktemp('videos')

@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['REAL', 'FAKE', 'LABELS', 'PALETTE', 'COLORS', 'STATUSES', 'ASSETS', 'ThreedadError', 'UsageError', 'FileError',
            'VideoError', 'AssetError', 'StoreError', 'CheckpointError', 'atomic_path', 'write_json', 'read_json',
-           'write_table', 'read_table', 'sha256_of', 'asset', 'rng', 'seed_everything', 'progress', 'natural_key']
+           'write_table', 'read_table', 'sha256_of', 'asset', 'rng', 'seed_everything', 'one_thread', 'progress',
+           'natural_key']
 
-# %% ../nbs/00_core.ipynb #c0d963ad
-import contextlib, hashlib, json, os, random, sys, tempfile
+# %% ../nbs/00_core.ipynb #ed43eb3c
+import contextlib, functools, hashlib, json, os, random, sys, tempfile, threading
 from pathlib import Path
 from typing import Any, Iterable, Iterator
 
@@ -136,6 +137,43 @@ def seed_everything(
     import torch
     torch.manual_seed(seed)
     return rng(seed)
+
+# %% ../nbs/00_core.ipynb #233b3172
+_lock = threading.RLock()
+_users, _saved = 0, []
+
+def _to_one_thread() -> list:
+    """Set every library to one thread; what gives back the former numbers."""
+    from threadpoolctl import threadpool_limits
+    import cv2
+    undo = [threadpool_limits(limits=1).restore_original_limits]
+    undo.append(functools.partial(cv2.setNumThreads, cv2.getNumThreads()))
+    cv2.setNumThreads(1)
+    if torch := sys.modules.get('torch'):
+        undo.append(functools.partial(torch.set_num_threads, torch.get_num_threads()))
+        torch.set_num_threads(1)
+    return undo
+
+
+# %% ../nbs/00_core.ipynb #a67726e9
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep numpy, OpenCV and torch (where it is loaded) to one thread each inside the block.
+
+    The numbers belong to the process: blocks may nest and overlap in several threads, and the
+    last one to end gives back what was set before the first began.
+    """
+    global _users, _saved
+    with _lock:
+        if not _users: _saved = _to_one_thread()
+        _users += 1
+    try: yield
+    finally:
+        with _lock:
+            _users -= 1
+            if not _users:
+                for undo in reversed(_saved): undo()
+
 
 # %% ../nbs/00_core.ipynb #a7ad621a
 def progress(

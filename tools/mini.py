@@ -6,8 +6,8 @@ import pandas as pd
 
 from threedad.core import progress, write_table
 from threedad.fit import fit
-from threedad.forge import synthesize
-from threedad.video import track
+from threedad.synthset import synthesize
+from threedad.tracking import track
 
 ROOT = Path(__file__).resolve().parents[1]
 
