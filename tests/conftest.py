@@ -1,5 +1,8 @@
 import os
-os.environ.setdefault("GOMP_SPINCOUNT", "30000")  # idle threads soon sleep instead of spinning; read when torch loads
+
+os.environ.setdefault(
+    "GOMP_SPINCOUNT", "30000"
+)  # idle threads soon sleep instead of spinning; read when torch loads
 import pytest
 
 
@@ -8,6 +11,8 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    if os.environ.get('THREEDAD_SLOW') == '1' or 'slow' in (config.getoption('-m') or ''): return
+    if os.environ.get('THREEDAD_SLOW') == '1' or 'slow' in (config.getoption('-m') or ''):
+        return
     for item in items:
-        if 'slow' in item.keywords: item.add_marker(pytest.mark.skip(reason='slow: run with -m slow or THREEDAD_SLOW=1'))
+        if 'slow' in item.keywords:
+            item.add_marker(pytest.mark.skip(reason='slow: run with -m slow or THREEDAD_SLOW=1'))

@@ -1,4 +1,5 @@
 "The first tutorial in a real browser: JupyterLab, Chromium, and a mouse that drags the sliders."
+
 import base64, re, shutil, time
 from pathlib import Path
 import pytest
@@ -10,22 +11,31 @@ from threedad.evaluate import operating_point, video_scores
 
 ROOT = Path(__file__).parent.parent
 TUTORIAL = 'nbs/tutorials/01_first_look.ipynb'
-SHOTS = ROOT/'data'/'screenshots'
+SHOTS = ROOT / 'data' / 'screenshots'
 
 
-def _folder(): return next((f for f in (ROOT/'data'/'demo', ROOT/'data'/'sample') if (f/'predictions.parquet').exists()), None)
+def _folder():
+    return next(
+        (
+            f
+            for f in (ROOT / 'data' / 'demo', ROOT / 'data' / 'sample')
+            if (f / 'predictions.parquet').exists()
+        ),
+        None,
+    )
 
 
 @pytest.fixture(scope='module')
 def page(tmp_path_factory):
     "The tutorial, run to its end, in a copy of the tree that shares only the data."
-    if _folder() is None: pytest.fail('neither data/demo nor data/sample exists: run `make demo`')
+    if _folder() is None:
+        pytest.fail('neither data/demo nor data/sample exists: run `make demo`')
     root = tmp_path_factory.mktemp('lab')
-    (root/TUTORIAL).parent.mkdir(parents=True)
-    shutil.copy(ROOT/TUTORIAL, root/TUTORIAL)
-    (root/'data').symlink_to(ROOT/'data', target_is_directory=True)
+    (root / TUTORIAL).parent.mkdir(parents=True)
+    shutil.copy(ROOT / TUTORIAL, root / TUTORIAL)
+    (root / 'data').symlink_to(ROOT / 'data', target_is_directory=True)
     SHOTS.mkdir(parents=True, exist_ok=True)
-    path = chromium() # asks Playwright itself, which must not run yet
+    path = chromium()  # asks Playwright itself, which must not run yet
     with jupyterlab(root, ROOT) as url, sync_playwright() as p:
         browser = p.chromium.launch(executable_path=path, args=FLAGS)
         page = browser.new_page(viewport=dict(width=1400, height=1000))
@@ -38,8 +48,9 @@ def soon(expected, read, seconds=8):
     "Wait until `read()` gives what is expected; the last reading is shown when it never does."
     until = time.monotonic() + seconds
     while (got := read()) != expected:
-        if time.monotonic() > until: assert got == expected
-        time.sleep(.1)
+        if time.monotonic() > until:
+            assert got == expected
+        time.sleep(0.1)
 
 
 # where the vertical line is drawn, in pixels, and the frame at that place of the axis
@@ -54,56 +65,75 @@ DOT = """root => { const gd = root.querySelector('.js-plotly-plot'), {xaxis, yax
 
 
 def test_trajectory_slider(page):
-    store = Store(_folder()/'store')
+    store = Store(_folder() / 'store')
     explorer = show_cell(page, 'TrajectoryExplorer(store', '.threedad-trajectories')
     explorer.locator('.shapelayer path').wait_for(state='attached', timeout=20_000)
-    page.screenshot(path=SHOTS/'trajectories-before.png')
-    videos = [explorer.locator('select').nth(i).evaluate('s => s.options[s.selectedIndex].text') for i in (0, 1)]
+    page.screenshot(path=SHOTS / 'trajectories-before.png')
+    videos = [
+        explorer.locator('select').nth(i).evaluate('s => s.options[s.selectedIndex].text')
+        for i in (0, 1)
+    ]
     jpeg = {v: store.shard(v).set_index('frame')['jpeg'] for v in videos}
     slider = explorer.locator('.widget-slider').first
     line_at = [explorer.evaluate(LINE)['px']]
-    for by in (.55, -.2):
+    for by in (0.55, -0.2):
         before, after = drag(page, slider, by)
         frame = int(after)
-        assert (frame > int(before)) == (by > 0), f'the mouse did not move the slider: {before} -> {after}'
+        assert (frame > int(before)) == (by > 0), (
+            f'the mouse did not move the slider: {before} -> {after}'
+        )
         soon(f'frame {frame}', lambda: explorer.locator('.threedad-frame').inner_text())
         soon(frame, lambda: explorer.evaluate(LINE)['x0'])
         line = explorer.evaluate(LINE)
-        assert line['frame'] == pytest.approx(frame, abs=.5), 'the line is not drawn at the frame of the readout'
+        assert line['frame'] == pytest.approx(frame, abs=0.5), (
+            'the line is not drawn at the frame of the readout'
+        )
         line_at.append(line['px'])
         for i, v in enumerate(videos):
             shown = base64.b64decode(explorer.locator('img').nth(i).evaluate(PICTURE))
-            if frame in jpeg[v].index: assert shown == jpeg[v][frame], f'the picture of {v} is not that of frame {frame}'
+            if frame in jpeg[v].index:
+                assert shown == jpeg[v][frame], f'the picture of {v} is not that of frame {frame}'
     assert line_at[1] > line_at[0] + 50 and line_at[2] < line_at[1] - 50
-    page.screenshot(path=SHOTS/'trajectories-after.png')
+    page.screenshot(path=SHOTS / 'trajectories-after.png')
     explorer.get_by_placeholder('add a coefficient by name').fill('pitch')
     page.keyboard.press('Enter')
     explorer.locator('.jupyter-widget-tag', has_text='pitch').wait_for(timeout=8000)
     soon(4, lambda: explorer.locator('.cartesianlayer > .subplot').count())
-    before, after = drag(page, slider, .1)
+    before, after = drag(page, slider, 0.1)
     soon(int(after), lambda: explorer.evaluate(LINE)['x0'])
-    explorer.screenshot(path=SHOTS/'trajectories.png')
+    explorer.screenshot(path=SHOTS / 'trajectories.png')
 
 
 def test_threshold_slider(page):
-    scores = video_scores(read_table(_folder()/'predictions.parquet'))
+    scores = video_scores(read_table(_folder() / 'predictions.parquet'))
     explorer = show_cell(page, 'RocExplorer(predictions', '.threedad-roc')
     explorer.locator('.scatterlayer .point').first.wait_for(state='attached', timeout=20_000)
-    page.screenshot(path=SHOTS/'roc-before.png')
-    numbers = lambda: tuple(int(explorer.locator(f'.threedad-{c}').inner_text()) for c in ('tn', 'fp', 'fn', 'tp'))
+    page.screenshot(path=SHOTS / 'roc-before.png')
+    numbers = lambda: tuple(
+        int(explorer.locator(f'.threedad-{c}').inner_text()) for c in ('tn', 'fp', 'fn', 'tp')
+    )
     slider, seen = explorer.locator('.widget-slider').first, [numbers()]
-    assert seen[0] == tuple(operating_point(scores.label, scores.score, .5)[1:])
-    for by in (.4, -.75):
+    assert seen[0] == tuple(operating_point(scores.label, scores.score, 0.5)[1:])
+    for by in (0.4, -0.75):
         before, after = drag(page, slider, by)
         threshold = float(re.search(r'[\d.]+', after)[0])
-        assert (threshold > float(before)) == (by > 0), f'the mouse did not move the slider: {before} -> {after}'
+        assert (threshold > float(before)) == (by > 0), (
+            f'the mouse did not move the slider: {before} -> {after}'
+        )
         p = operating_point(scores.label, scores.score, threshold)
         soon(tuple(p[1:]), numbers)
-        soon(threshold, lambda: explorer.evaluate("r => r.querySelector('.js-plotly-plot')._fullLayout.shapes[0].x0"))
-        assert explorer.evaluate(DOT) == pytest.approx([p.fpr, p.tpr], abs=.01), 'the dot is not drawn at the operating point'
+        soon(
+            threshold,
+            lambda: explorer.evaluate(
+                "r => r.querySelector('.js-plotly-plot')._fullLayout.shapes[0].x0"
+            ),
+        )
+        assert explorer.evaluate(DOT) == pytest.approx([p.fpr, p.tpr], abs=0.01), (
+            'the dot is not drawn at the operating point'
+        )
         assert explorer.locator('.threedad-tpr').inner_text() == f'{p.tpr:.3f}'
         assert explorer.locator('.threedad-fpr').inner_text() == f'{p.fpr:.3f}'
         seen.append(numbers())
-        page.screenshot(path=SHOTS/f'roc-at-{threshold:.3f}.png')
+        page.screenshot(path=SHOTS / f'roc-at-{threshold:.3f}.png')
     assert len(set(seen)) > 1, 'no threshold changed the confusion matrix'
-    explorer.screenshot(path=SHOTS/'roc.png')
+    explorer.screenshot(path=SHOTS / 'roc.png')

@@ -1,4 +1,5 @@
 """The tracker against mediapipe itself, on a frame this project rendered (golden/mediapipe.npz: FaceLandmarker in image mode on golden/face.png)."""
+
 from pathlib import Path
 
 import cv2
@@ -17,4 +18,6 @@ def test_landmarks_agree_with_mediapipe():
         (face,) = tracker(image)
     eyes = np.linalg.norm(want[33, :2] - want[263, :2])
     apart = np.linalg.norm(face.points[:, :2] - want[:, :2], axis=1) / eyes
-    assert apart.mean() < .012 and np.percentile(apart, 99) < .04, f"mean {apart.mean():.4f}, worst {apart.max():.4f} of the eye distance"
+    assert apart.mean() < 0.012 and np.percentile(apart, 99) < 0.04, (
+        f"mean {apart.mean():.4f}, worst {apart.max():.4f} of the eye distance"
+    )

@@ -1,4 +1,5 @@
 """The 62-number codec, the 68 landmarks, and head models that users bring themselves."""
+
 import os, pickle
 from pathlib import Path
 
@@ -7,7 +8,15 @@ import pytest
 import torch
 
 from threedad.core import FileError, UsageError, rng
-from threedad.morphable import LANDMARKS_68, MorphableModel, euler_to_matrix, matrix_to_euler, pack62, project, unpack62
+from threedad.morphable import (
+    LANDMARKS_68,
+    MorphableModel,
+    euler_to_matrix,
+    matrix_to_euler,
+    pack62,
+    project,
+    unpack62,
+)
 from threedad.heads import load_bfm, load_blendshapes, load_mean_std, read_pickle, unwhiten, whiten
 from threedad.raster import rasterize
 from threedad.render import render, unwrap
@@ -17,24 +26,38 @@ EYES = 9e4  # units of the synthetic Basel file in an eye distance
 
 
 @pytest.fixture(scope="module")
-def model(): return MorphableModel.load()
+def model():
+    return MorphableModel.load()
 
 
 @pytest.fixture(scope="module")
-def marks(model): return np.array([model.faces[f][b.argmax()] for f, b in zip(model.landmark68_faces, model.landmark68_bary)])
+def marks(model):
+    return np.array(
+        [model.faces[f][b.argmax()] for f, b in zip(model.landmark68_faces, model.landmark68_bary)]
+    )
 
 
 # the codec
 
+
 def test_round_trip_is_exact():
     g = rng(0)
     shape = (3, 4, 5)
-    yaw = np.concatenate([g.uniform(-1.5, 1.5, 56), [np.pi/2, -np.pi/2, np.pi/2 - 1e-6, 1e-5 - np.pi/2]]).reshape(shape)
+    yaw = np.concatenate(
+        [g.uniform(-1.5, 1.5, 56), [np.pi / 2, -np.pi / 2, np.pi / 2 - 1e-6, 1e-5 - np.pi / 2]]
+    ).reshape(shape)
     R = euler_to_matrix(yaw, g.uniform(-3, 3, shape), g.uniform(-3, 3, shape))
-    given = g.uniform(1e-4, 80, shape), R, g.normal(size=shape + (3,)) * 100, g.normal(size=shape + (40,)), g.normal(size=shape + (10,))
+    given = (
+        g.uniform(1e-4, 80, shape),
+        R,
+        g.normal(size=shape + (3,)) * 100,
+        g.normal(size=shape + (40,)),
+        g.normal(size=shape + (10,)),
+    )
     code = pack62(*given)
     assert code.shape == shape + (62,)
-    for got, want in zip(unpack62(code), given): assert np.abs(got - want).max() < 1e-9
+    for got, want in zip(unpack62(code), given):
+        assert np.abs(got - want).max() < 1e-9
     assert np.abs(pack62(*unpack62(code)) - code).max() < 1e-9
     assert np.abs(euler_to_matrix(*matrix_to_euler(R)) - R).max() < 1e-9
 
@@ -43,201 +66,378 @@ def test_round_trip_is_exact():
 @pytest.mark.parametrize("gap", [0, 1e-16, 1e-13, 1e-11, 1e-9, 1e-7, 1e-5, 1e-4, 1e-3, 1e-2])
 def test_profile_gives_its_rotation_back(side, gap):
     g = rng(1)
-    R = euler_to_matrix(side * (np.pi/2 - gap), g.uniform(-3, 3, 50), g.uniform(-3, 3, 50))
-    again = euler_to_matrix(*matrix_to_euler(unpack62(pack62(30., R, np.zeros(2), np.zeros(40), np.zeros(10)))[1]))
+    R = euler_to_matrix(side * (np.pi / 2 - gap), g.uniform(-3, 3, 50), g.uniform(-3, 3, 50))
+    again = euler_to_matrix(
+        *matrix_to_euler(unpack62(pack62(30.0, R, np.zeros(2), np.zeros(40), np.zeros(10)))[1])
+    )
     assert np.abs(again - R).max() < 1e-9
 
 
 def test_odd_scales_and_short_codes(model):
     g = rng(2)
-    R, t = euler_to_matrix(.4, -.2, .3), np.array([3., 4.])
-    s, Q, t3, a, b = unpack62(pack62(-25., R, t, g.normal(size=7), []))
-    assert s == pytest.approx(25) and np.linalg.det(Q) == pytest.approx(1) and not a[7:].any() and not b.any()
-    assert np.abs(project(model.mean, s, Q, t3)[:, :2] - project(model.mean, -25., R, t)[:, :2]).max() < 1e-4
+    R, t = euler_to_matrix(0.4, -0.2, 0.3), np.array([3.0, 4.0])
+    s, Q, t3, a, b = unpack62(pack62(-25.0, R, t, g.normal(size=7), []))
+    assert (
+        s == pytest.approx(25)
+        and np.linalg.det(Q) == pytest.approx(1)
+        and not a[7:].any()
+        and not b.any()
+    )
+    assert (
+        np.abs(
+            project(model.mean, s, Q, t3)[:, :2] - project(model.mean, -25.0, R, t)[:, :2]
+        ).max()
+        < 1e-4
+    )
     s, Q, t3, *_ = unpack62(pack62(np.zeros(3), R, t, np.zeros((3, 40)), np.zeros((3, 10))))
-    assert not s.any() and np.array_equal(Q, np.tile(np.eye(3), (3, 1, 1))) and np.array_equal(t3[:, :2], np.tile(t, (3, 1)))
-    with pytest.raises(UsageError, match="identity: 41"): pack62(1., R, t, np.zeros(41), [])
+    assert (
+        not s.any()
+        and np.array_equal(Q, np.tile(np.eye(3), (3, 1, 1)))
+        and np.array_equal(t3[:, :2], np.tile(t, (3, 1)))
+    )
+    with pytest.raises(UsageError, match="identity: 41"):
+        pack62(1.0, R, t, np.zeros(41), [])
 
 
 def test_whitening(tmp_path):
     g = rng(3)
-    p, mean, std = g.normal(size=(4, 2, 62)), g.normal(size=62), g.uniform(.1, 2, 62)
+    p, mean, std = g.normal(size=(4, 2, 62)), g.normal(size=62), g.uniform(0.1, 2, 62)
     std[5] = 0
     p[..., 5] = mean[5]
     z = whiten(p, mean, std)
     assert np.isfinite(z).all() and np.abs(unwhiten(z, mean, std) - p).max() < 1e-12
-    (tmp_path/"s.pkl").write_bytes(pickle.dumps({"mean": mean.astype(np.float32), "std": std.astype(np.float32)}))
-    np.savez(tmp_path/"s.npz", mean=mean, std=std)
+    (tmp_path / "s.pkl").write_bytes(
+        pickle.dumps({"mean": mean.astype(np.float32), "std": std.astype(np.float32)})
+    )
+    np.savez(tmp_path / "s.npz", mean=mean, std=std)
     for name in ("s.pkl", "s.npz"):
-        m, s = load_mean_std(tmp_path/name)
+        m, s = load_mean_std(tmp_path / name)
         assert np.allclose(m, mean, atol=1e-6) and np.allclose(s, std, atol=1e-6)
-    for bad in ({"mean": mean}, {"mean": mean, "std": -std}, {"mean": mean[:61], "std": std[:61]}, [1, 2], {"mean": np.full(62, np.nan), "std": std}):
-        (tmp_path/"bad.pkl").write_bytes(pickle.dumps(bad))
-        with pytest.raises(FileError, match="bad.pkl"): load_mean_std(tmp_path/"bad.pkl")
-    (tmp_path/"bad.npz").write_text("no")
-    with pytest.raises(FileError, match="bad.npz"): load_mean_std(tmp_path/"bad.npz")
+    for bad in (
+        {"mean": mean},
+        {"mean": mean, "std": -std},
+        {"mean": mean[:61], "std": std[:61]},
+        [1, 2],
+        {"mean": np.full(62, np.nan), "std": std},
+    ):
+        (tmp_path / "bad.pkl").write_bytes(pickle.dumps(bad))
+        with pytest.raises(FileError, match="bad.pkl"):
+            load_mean_std(tmp_path / "bad.pkl")
+    (tmp_path / "bad.npz").write_text("no")
+    with pytest.raises(FileError, match="bad.npz"):
+        load_mean_std(tmp_path / "bad.npz")
 
 
 def test_pose_of_3ddfa():
     "The reference's own outputs: whitened codes to degrees within a tenth."
-    if not (GOLDEN/"mb05.npz").exists(): pytest.skip("golden numbers are not at hand")
-    d = np.load(GOLDEN/"mb05.npz")
-    R = unpack62(unwhiten(d["params62_normalised"], *load_mean_std(GOLDEN/"params62_mean_std.npz")))[1]
-    assert np.abs(np.degrees(matrix_to_euler(R)).T - d["yaw_pitch_roll_deg"]).max() < .1
+    if not (GOLDEN / "mb05.npz").exists():
+        pytest.skip("golden numbers are not at hand")
+    d = np.load(GOLDEN / "mb05.npz")
+    R = unpack62(
+        unwhiten(d["params62_normalised"], *load_mean_std(GOLDEN / "params62_mean_std.npz"))
+    )[1]
+    assert np.abs(np.degrees(matrix_to_euler(R)).T - d["yaw_pitch_roll_deg"]).max() < 0.1
 
 
 # landmarks and mirror
+
 
 def test_68_points(model):
     q, dense = model.landmarks(model.mean, "68"), model.landmarks(model.mean)
     assert q.shape == (68, 3) and len(set(LANDMARKS_68)) == 68
     kept = np.delete(np.arange(17, 68), 33 - 17)
-    assert model.landmark_ok[np.array(LANDMARKS_68)[kept]].all() and np.array_equal(q[kept], dense[np.array(LANDMARKS_68)[kept]])
+    assert model.landmark_ok[np.array(LANDMARKS_68)[kept]].all() and np.array_equal(
+        q[kept], dense[np.array(LANDMARKS_68)[kept]]
+    )
     jaw = q[:17]
-    assert (np.diff(jaw[:, 0]) > -.02).all() and jaw[:, 1].argmin() == 8, "from the right ear over the chin to the left"
+    assert (np.diff(jaw[:, 0]) > -0.02).all() and jaw[:, 1].argmin() == 8, (
+        "from the right ear over the chin to the left"
+    )
     steps = np.linalg.norm(np.diff(jaw, axis=0), axis=1)
-    assert steps.max() < .6 and steps.min() > .1
-    twin = np.r_[16:-1:-1, 26:16:-1, 27:31, 35:30:-1, 45:41:-1, 47:45:-1, 39:35:-1, 41:39:-1, 54:47:-1, 59:54:-1, 64:59:-1, 67:64:-1]
-    assert sorted(twin) == list(range(68)) and np.linalg.norm(q[twin]*[-1, 1, 1] - q, axis=1).max() < .06
+    assert steps.max() < 0.6 and steps.min() > 0.1
+    twin = np.r_[
+        16:-1:-1,
+        26:16:-1,
+        27:31,
+        35:30:-1,
+        45:41:-1,
+        47:45:-1,
+        39:35:-1,
+        41:39:-1,
+        54:47:-1,
+        59:54:-1,
+        64:59:-1,
+        67:64:-1,
+    ]
+    assert (
+        sorted(twin) == list(range(68))
+        and np.linalg.norm(q[twin] * [-1, 1, 1] - q, axis=1).max() < 0.06
+    )
     X = model.vertices(np.zeros((2, 3, 40)))
     assert model.landmarks(X, "68").shape == (2, 3, 68, 3)
-    assert torch.allclose(model.landmarks(torch.from_numpy(X), "68"), torch.from_numpy(model.landmarks(X, "68")), atol=1e-6)
+    assert torch.allclose(
+        model.landmarks(torch.from_numpy(X), "68"),
+        torch.from_numpy(model.landmarks(X, "68")),
+        atol=1e-6,
+    )
     assert model.landmark_basis("actions", "68").shape == (52, 68, 3)
-    with pytest.raises(UsageError, match="'5'"): model.landmarks(X, "5")
+    with pytest.raises(UsageError, match="'5'"):
+        model.landmarks(X, "5")
 
 
 def test_mirror(model):
     face = np.unique(model.faces[model.faces_of("face", "lips", "brows")])
-    assert np.linalg.norm(model.mirrored(model.mean) - model.mean, axis=1)[face].max() < .01
+    assert np.linalg.norm(model.mirrored(model.mean) - model.mean, axis=1)[face].max() < 0.01
     assert np.abs(model.mirrored(model.mirrored(model.mean)) - model.mean).max() < 1e-6
     for i, n in enumerate(model.action_names):
         j = int(model.mirror_coefficients("actions", np.eye(52)[i]).argmax())
         swapped = n.replace("Left", "*").replace("Right", "Left").replace("*", "Right")
         assert model.action_names[j] == swapped
-        assert np.linalg.norm(model.mirrored(model.actions[i]) - model.actions[j], axis=1).max() < .04, n
+        assert (
+            np.linalg.norm(model.mirrored(model.actions[i]) - model.actions[j], axis=1).max()
+            < 0.04
+        ), n
     a = rng(4).normal(size=(3, 40))
     X = model.mirrored(torch.from_numpy(model.vertices(a)))
-    assert np.linalg.norm(X.numpy() - model.vertices(model.mirror_coefficients("identity", a)), axis=-1)[:, face].max() < .06
+    assert (
+        np.linalg.norm(
+            X.numpy() - model.vertices(model.mirror_coefficients("identity", a)), axis=-1
+        )[:, face].max()
+        < 0.06
+    )
 
 
 def test_wrong_requests_are_named(model):
-    with pytest.raises(UsageError, match="expression: 9 coefficients"): model.vertices(expression=np.zeros(9))
-    with pytest.raises(UsageError, match="no region moustache"): model.faces_of("face", "moustache")
+    with pytest.raises(UsageError, match="expression: 9 coefficients"):
+        model.vertices(expression=np.zeros(9))
+    with pytest.raises(UsageError, match="no region moustache"):
+        model.faces_of("face", "moustache")
 
 
 # pickles
 
+
 def test_no_pickle_runs(tmp_path):
-    path, mark = tmp_path/"x.pkl", tmp_path/"sprung"
+    path, mark = tmp_path / "x.pkl", tmp_path / "sprung"
+
     class Trap:
-        def __init__(self, *how): self.how = how
-        def __reduce__(self): return self.how
-    traps = [Trap(os.system, (f"touch {mark}",)), Trap(eval, (f"open({str(mark)!r}, 'w')",)), Trap(np.save, (str(mark), [1])), Trap(np.fromfile, (str(path),)), Trap(getattr, ("", "join"))]
+        def __init__(self, *how):
+            self.how = how
+
+        def __reduce__(self):
+            return self.how
+
+    traps = [
+        Trap(os.system, (f"touch {mark}",)),
+        Trap(eval, (f"open({str(mark)!r}, 'w')",)),
+        Trap(np.save, (str(mark), [1])),
+        Trap(np.fromfile, (str(path),)),
+        Trap(getattr, ("", "join")),
+    ]
     for trap in traps:
         for protocol in range(2, 6):
             path.write_bytes(pickle.dumps({"u": np.zeros(3), "w": [trap]}, protocol))
-            with pytest.raises(FileError, match=r"x\.pkl: refused: it asks for") as e: read_pickle(path)
+            with pytest.raises(FileError, match=r"x\.pkl: refused: it asks for") as e:
+                read_pickle(path)
             assert "\n" not in str(e.value) and not mark.exists()
-    hand = [b"cnumpy\nndarray.tofile\n.", b"\x80\x04\x8c\x05numpy\x8c\x0endarray.tofile\x93.", b"cnumpy\ndtype\n(S'O'\nI00\nI01\ntR.", b"cbuiltins\nexec\n(S'x'\ntR.", b"Pabc\n.", b"cbuiltins\nbytes\n(I9999999999999\ntR.", b"\x82\x01."]
+    hand = [
+        b"cnumpy\nndarray.tofile\n.",
+        b"\x80\x04\x8c\x05numpy\x8c\x0endarray.tofile\x93.",
+        b"cnumpy\ndtype\n(S'O'\nI00\nI01\ntR.",
+        b"cbuiltins\nexec\n(S'x'\ntR.",
+        b"Pabc\n.",
+        b"cbuiltins\nbytes\n(I9999999999999\ntR.",
+        b"\x82\x01.",
+    ]
     for code in hand:
         path.write_bytes(code)
-        with pytest.raises(FileError, match=r"x\.pkl"): read_pickle(path)
+        with pytest.raises(FileError, match=r"x\.pkl"):
+            read_pickle(path)
     path.write_bytes(pickle.dumps(np.array([{}, []], object)))
-    with pytest.raises(FileError, match="type object"): read_pickle(path)
+    with pytest.raises(FileError, match="type object"):
+        read_pickle(path)
 
 
 def test_damaged_pickles_are_named(tmp_path, model):
-    path = tmp_path/"x.pkl"
-    whole = pickle.dumps({"u": np.arange(100.), "n": 3})
-    for n in (0, 1, 10, len(whole)//2, len(whole) - 1):
+    path = tmp_path / "x.pkl"
+    whole = pickle.dumps({"u": np.arange(100.0), "n": 3})
+    for n in (0, 1, 10, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:n])
-        with pytest.raises(FileError, match=r"x\.pkl"): read_pickle(path)
+        with pytest.raises(FileError, match=r"x\.pkl"):
+            read_pickle(path)
     g = rng(5)
     for _ in range(300):
         b = bytearray(whole)
-        for i in g.integers(0, len(b), 3): b[i] = g.integers(256)
+        for i in g.integers(0, len(b), 3):
+            b[i] = g.integers(256)
         path.write_bytes(bytes(b))
-        try: read_pickle(path)
-        except FileError as e: assert "\n" not in str(e)
-    with pytest.raises(FileError, match="No such file"): read_pickle(tmp_path/"none.pkl")
+        try:
+            read_pickle(path)
+        except FileError as e:
+            assert "\n" not in str(e)
+    with pytest.raises(FileError, match="No such file"):
+        read_pickle(tmp_path / "none.pkl")
 
 
 @pytest.mark.parametrize("protocol", range(2, 6))
 def test_arrays_survive(tmp_path, protocol):
     g = rng(6)
-    given = {"f": np.asfortranarray(g.normal(size=(3, 4))), "i": g.integers(0, 9, (2, 0, 3)), "big": np.arange(3, dtype=">i4"), "b": np.array([True, False]), "s": np.array(["a", "bc"]), "x": np.float32(2.5), "deep": [(1, {"k": np.arange(2)})], "scalar": np.array(7)}
-    (tmp_path/"x.pkl").write_bytes(pickle.dumps(given, protocol))
-    got = read_pickle(tmp_path/"x.pkl")
-    for k in ("f", "i", "big", "b", "s", "scalar"): assert np.array_equal(got[k], given[k]) and got[k].dtype == given[k].dtype and got[k].shape == given[k].shape
+    given = {
+        "f": np.asfortranarray(g.normal(size=(3, 4))),
+        "i": g.integers(0, 9, (2, 0, 3)),
+        "big": np.arange(3, dtype=">i4"),
+        "b": np.array([True, False]),
+        "s": np.array(["a", "bc"]),
+        "x": np.float32(2.5),
+        "deep": [(1, {"k": np.arange(2)})],
+        "scalar": np.array(7),
+    }
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(given, protocol))
+    got = read_pickle(tmp_path / "x.pkl")
+    for k in ("f", "i", "big", "b", "s", "scalar"):
+        assert (
+            np.array_equal(got[k], given[k])
+            and got[k].dtype == given[k].dtype
+            and got[k].shape == given[k].shape
+        )
     assert got["x"] == 2.5 and np.array_equal(got["deep"][0][1]["k"], [0, 1])
 
 
 # adapters
 
+
 @pytest.fixture(scope="module")
 def bfm_files(model, marks, tmp_path_factory):
     "The shipped head as a file of 3DDFA_V2, more components than are read."
     folder, g = tmp_path_factory.mktemp("bfm"), rng(7)
-    flat = lambda B: (EYES*B).reshape(len(B), -1).T.astype(np.float32)
-    d = dict(u=(EYES*model.mean).reshape(-1, 1), w_shp=np.c_[flat(model.identity)/1e5, np.zeros((3*len(model.mean), 5), np.float32)], w_exp=flat(model.expression), keypoints=(3*marks[:, None] + [0, 1, 2]).ravel())
-    stats = np.r_[np.zeros(12), g.normal(size=40)*2e4, g.normal(size=10)*.1], np.r_[np.ones(12), g.uniform(.5, 1.5, 40)*1e5, g.uniform(.5, 1, 10)]
-    (folder/"bfm_noneck_v3.pkl").write_bytes(pickle.dumps(d)); (folder/"tri.pkl").write_bytes(pickle.dumps(model.faces[:, ::-1].T))
-    (folder/"stats.pkl").write_bytes(pickle.dumps(dict(mean=stats[0], std=stats[1])))
+    flat = lambda B: (EYES * B).reshape(len(B), -1).T.astype(np.float32)
+    d = dict(
+        u=(EYES * model.mean).reshape(-1, 1),
+        w_shp=np.c_[flat(model.identity) / 1e5, np.zeros((3 * len(model.mean), 5), np.float32)],
+        w_exp=flat(model.expression),
+        keypoints=(3 * marks[:, None] + [0, 1, 2]).ravel(),
+    )
+    stats = (
+        np.r_[np.zeros(12), g.normal(size=40) * 2e4, g.normal(size=10) * 0.1],
+        np.r_[np.ones(12), g.uniform(0.5, 1.5, 40) * 1e5, g.uniform(0.5, 1, 10)],
+    )
+    (folder / "bfm_noneck_v3.pkl").write_bytes(pickle.dumps(d))
+    (folder / "tri.pkl").write_bytes(pickle.dumps(model.faces[:, ::-1].T))
+    (folder / "stats.pkl").write_bytes(pickle.dumps(dict(mean=stats[0], std=stats[1])))
     return folder, d, stats
 
 
 def test_bfm_decodes_as_3ddfa(model, bfm_files):
     folder, d, (mean, std) = bfm_files
-    bfm, plain = load_bfm(folder/"bfm_noneck_v3.pkl", folder/"tri.pkl", folder/"stats.pkl"), load_bfm(folder/"bfm_noneck_v3.pkl", folder/"tri.pkl")
-    assert bfm.identity.shape == (40, *model.mean.shape) and bfm.expression.shape == (10, *model.mean.shape) and bfm.actions.shape == (0, *model.mean.shape)
-    assert np.array_equal(np.sort(bfm.faces, 1), np.sort(model.faces, 1)) and np.array_equal(rasterize(project(bfm.mean, 40., np.eye(3), [64, 64]), bfm.faces, 128, 128).mask, rasterize(project(bfm.mean, 40., np.eye(3), [64, 64]), model.faces, 128, 128).mask)
+    bfm, plain = (
+        load_bfm(folder / "bfm_noneck_v3.pkl", folder / "tri.pkl", folder / "stats.pkl"),
+        load_bfm(folder / "bfm_noneck_v3.pkl", folder / "tri.pkl"),
+    )
+    assert (
+        bfm.identity.shape == (40, *model.mean.shape)
+        and bfm.expression.shape == (10, *model.mean.shape)
+        and bfm.actions.shape == (0, *model.mean.shape)
+    )
+    assert np.array_equal(np.sort(bfm.faces, 1), np.sort(model.faces, 1)) and np.array_equal(
+        rasterize(project(bfm.mean, 40.0, np.eye(3), [64, 64]), bfm.faces, 128, 128).mask,
+        rasterize(project(bfm.mean, 40.0, np.eye(3), [64, 64]), model.faces, 128, 128).mask,
+    )
     z = rng(8).normal(size=62)
-    z[:12] = pack62(6e-4, euler_to_matrix(.5, .2, .1), [60., 66.], [], [])[:12]
+    z[:12] = pack62(6e-4, euler_to_matrix(0.5, 0.2, 0.1), [60.0, 66.0], [], [])[:12]
     p = unwhiten(z, mean, std)
     M = p[:12].reshape(3, 4)
-    theirs = (M[:, :3] @ (d["u"] + d["w_shp"][:, :40] @ p[12:52, None] + d["w_exp"] @ p[52:, None]).reshape(-1, 3).T + M[:, 3:]).T
+    theirs = (
+        M[:, :3]
+        @ (d["u"] + d["w_shp"][:, :40] @ p[12:52, None] + d["w_exp"] @ p[52:, None])
+        .reshape(-1, 3)
+        .T
+        + M[:, 3:]
+    ).T
     s, R, t, a, b = unpack62(p)
     at = np.array([t[0], 120 - t[1]])
-    ours = project(bfm.vertices(identity=z[12:52], expression=z[52:]), s*bfm.info["unit"], R, at)
-    assert np.abs(ours[:, 0] - theirs[:, 0]).max() < .01 and np.abs(120 - ours[:, 1] - theirs[:, 1]).max() < .01
-    raw = project(plain.vertices(identity=a, expression=b), s*plain.info["unit"], R, at)
-    assert np.abs(raw[:, :2] - ours[:, :2]).max() < .01
+    ours = project(bfm.vertices(identity=z[12:52], expression=z[52:]), s * bfm.info["unit"], R, at)
+    assert (
+        np.abs(ours[:, 0] - theirs[:, 0]).max() < 0.01
+        and np.abs(120 - ours[:, 1] - theirs[:, 1]).max() < 0.01
+    )
+    raw = project(plain.vertices(identity=a, expression=b), s * plain.info["unit"], R, at)
+    assert np.abs(raw[:, :2] - ours[:, :2]).max() < 0.01
 
 
 def test_bfm_is_a_working_model(model, marks, bfm_files):
     folder, _, stats = bfm_files
-    bfm = load_bfm(folder/"bfm_noneck_v3.pkl", folder/"tri.pkl", stats)
+    bfm = load_bfm(folder / "bfm_noneck_v3.pkl", folder / "tri.pkl", stats)
     q = bfm.landmarks(bfm.mean, "68")
     assert np.allclose(q, bfm.mean[marks], atol=1e-6)
     assert np.linalg.norm(q[36:42].mean(0) - q[42:48].mean(0)) == pytest.approx(1, rel=1e-5)
-    assert bfm.landmark_ok.sum() == 51 and np.allclose(bfm.landmarks(bfm.mean)[LANDMARKS_68[17:]], q[17:], atol=1e-6)
-    assert bfm.vertices(actions=np.zeros((2, 0))).shape == (2, *bfm.mean.shape) and bfm.landmark_basis("actions").shape == (0, 478, 3)
-    assert np.allclose(bfm.vertices(identity=torch.ones(40)).numpy(), bfm.vertices(identity=np.ones(40)), atol=1e-4)
-    plain = load_bfm(folder/"bfm_noneck_v3.pkl", folder/"tri.pkl")
-    assert np.linalg.norm(plain.mirrored(plain.mean) - plain.mean, axis=1).max() < .04 and np.array_equal(plain.mirror, bfm.mirror)
+    assert bfm.landmark_ok.sum() == 51 and np.allclose(
+        bfm.landmarks(bfm.mean)[LANDMARKS_68[17:]], q[17:], atol=1e-6
+    )
+    assert bfm.vertices(actions=np.zeros((2, 0))).shape == (
+        2,
+        *bfm.mean.shape,
+    ) and bfm.landmark_basis("actions").shape == (0, 478, 3)
+    assert np.allclose(
+        bfm.vertices(identity=torch.ones(40)).numpy(),
+        bfm.vertices(identity=np.ones(40)),
+        atol=1e-4,
+    )
+    plain = load_bfm(folder / "bfm_noneck_v3.pkl", folder / "tri.pkl")
+    assert np.linalg.norm(
+        plain.mirrored(plain.mean) - plain.mean, axis=1
+    ).max() < 0.04 and np.array_equal(plain.mirror, bfm.mirror)
     assert bfm.mirror_coefficients("actions", np.zeros((3, 0))).shape == (3, 0)
-    assert bfm.uv.min() >= 0 and bfm.uv.max() <= 1 and bfm.faces_of("face").all() and "0 actions" in repr(bfm)
-    p = project(bfm.mean, 30., np.eye(3), np.array([64., 66.]))
+    assert (
+        bfm.uv.min() >= 0
+        and bfm.uv.max() <= 1
+        and bfm.faces_of("face").all()
+        and "0 actions" in repr(bfm)
+    )
+    p = project(bfm.mean, 30.0, np.eye(3), np.array([64.0, 66.0]))
     image, alpha = render(p, bfm.faces, 128, 128, bfm.uv, np.full((64, 64, 3), 180, np.uint8))
-    assert alpha.mean() > .2 and unwrap(image, p, bfm, 128)[1].max() == 1
+    assert alpha.mean() > 0.2 and unwrap(image, p, bfm, 128)[1].max() == 1
 
 
 def test_bad_bfm_files_are_named(bfm_files, tmp_path):
     folder, d, _ = bfm_files
-    tri = folder/"tri.pkl"
-    for change, cause in ((dict(w_shp=d["w_shp"][:-1]), "rows"), (dict(keypoints=d["keypoints"][:100]), "keypoints"), (dict(u=d["u"]*np.nan), "not finite"), (dict(keypoints=d["keypoints"] + 10**7), "keypoints"), (dict(u="text"), "not a face model")):
-        (tmp_path/"b.pkl").write_bytes(pickle.dumps(d | change))
-        with pytest.raises(FileError, match=f"b.pkl: .*{cause}"): load_bfm(tmp_path/"b.pkl", tri)
-    (tmp_path/"b.pkl").write_bytes(pickle.dumps({k: v for k, v in d.items() if k != "w_exp"}))
-    with pytest.raises(FileError, match="w_exp"): load_bfm(tmp_path/"b.pkl", tri)
+    tri = folder / "tri.pkl"
+    for change, cause in (
+        (dict(w_shp=d["w_shp"][:-1]), "rows"),
+        (dict(keypoints=d["keypoints"][:100]), "keypoints"),
+        (dict(u=d["u"] * np.nan), "not finite"),
+        (dict(keypoints=d["keypoints"] + 10**7), "keypoints"),
+        (dict(u="text"), "not a face model"),
+    ):
+        (tmp_path / "b.pkl").write_bytes(pickle.dumps(d | change))
+        with pytest.raises(FileError, match=f"b.pkl: .*{cause}"):
+            load_bfm(tmp_path / "b.pkl", tri)
+    (tmp_path / "b.pkl").write_bytes(pickle.dumps({k: v for k, v in d.items() if k != "w_exp"}))
+    with pytest.raises(FileError, match="w_exp"):
+        load_bfm(tmp_path / "b.pkl", tri)
     for bad in (np.zeros((4, 5)), np.full((3, 9), 10**6), {"tri": 1}):
-        (tmp_path/"t.pkl").write_bytes(pickle.dumps(bad))
-        with pytest.raises(FileError, match="t.pkl"): load_bfm(folder/"bfm_noneck_v3.pkl", tmp_path/"t.pkl")
+        (tmp_path / "t.pkl").write_bytes(pickle.dumps(bad))
+        with pytest.raises(FileError, match="t.pkl"):
+            load_bfm(folder / "bfm_noneck_v3.pkl", tmp_path / "t.pkl")
 
 
 def write_obj(path, V, faces=None, uv=None, relative=False):
-    text = [f"v {x:.7f} {y:.7f} {z:.7f}" for x, y, z in V] + [f"vt {a:.7f} {b:.7f}" for a, b in (uv if uv is not None else ())]
-    for f in (faces if faces is not None else ()): text.append("f " + " ".join((f"{i - len(V)}" if relative else f"{i + 1}/{i + 1}/" if uv is not None else f"{i + 1}") for i in f))
+    text = [f"v {x:.7f} {y:.7f} {z:.7f}" for x, y, z in V] + [
+        f"vt {a:.7f} {b:.7f}" for a, b in (uv if uv is not None else ())
+    ]
+    for f in faces if faces is not None else ():
+        text.append(
+            "f "
+            + " ".join(
+                (
+                    f"{i - len(V)}"
+                    if relative
+                    else f"{i + 1}/{i + 1}/"
+                    if uv is not None
+                    else f"{i + 1}"
+                )
+                for i in f
+            )
+        )
     path.write_text("# head\nmtllib none.mtl\n" + "\n".join(text) + "\n")
 
 
@@ -245,54 +445,103 @@ def write_obj(path, V, faces=None, uv=None, relative=False):
 def rig(model, tmp_path_factory):
     "The shipped head, all actions and five people, as Wavefront files; seams are joined, as in a real rig."
     folder = tmp_path_factory.mktemp("rig")
-    (folder/"shapes").mkdir(); (folder/"people").mkdir()
+    (folder / "shapes").mkdir()
+    (folder / "people").mkdir()
     first = np.unique(model.weld, return_index=True)[1]
-    write_obj(folder/"neutral.obj", 10*model.mean[first], model.weld[model.faces])
-    for n, d in zip(model.action_names, model.actions): write_obj(folder/"shapes"/f"{n}.obj", 10*(model.mean + d)[first], model.weld[model.faces] if n == "jawOpen" else None)
-    for i, a in enumerate(rng(9).normal(size=(5, 40))): write_obj(folder/"people"/f"{i}.obj", 10*model.vertices(a)[first])
+    write_obj(folder / "neutral.obj", 10 * model.mean[first], model.weld[model.faces])
+    for n, d in zip(model.action_names, model.actions):
+        write_obj(
+            folder / "shapes" / f"{n}.obj",
+            10 * (model.mean + d)[first],
+            model.weld[model.faces] if n == "jawOpen" else None,
+        )
+    for i, a in enumerate(rng(9).normal(size=(5, 40))):
+        write_obj(folder / "people" / f"{i}.obj", 10 * model.vertices(a)[first])
     return folder, first
 
 
 def test_blendshapes_make_the_same_head(model, marks, rig):
     folder, first = rig
-    own = load_blendshapes(folder/"neutral.obj", folder/"shapes", folder/"people", model.weld[marks])
-    assert own.action_names == model.action_names and own.actions.shape[0] == 52 and own.expression.shape[0] == 10 and 3 <= len(own.identity) <= 5
-    unit = own.info["unit"]/10
-    assert np.allclose(own.actions[:, own.faces]*unit, model.actions[:, model.faces], atol=1e-4)
-    ours, theirs = (np.linalg.norm(m.expression[:, m.faces].reshape(10, -1), axis=1) for m in (own, model))
-    assert np.allclose(ours*unit, theirs, rtol=.1), "expression components as large as those of the build"
+    own = load_blendshapes(
+        folder / "neutral.obj", folder / "shapes", folder / "people", model.weld[marks]
+    )
+    assert (
+        own.action_names == model.action_names
+        and own.actions.shape[0] == 52
+        and own.expression.shape[0] == 10
+        and 3 <= len(own.identity) <= 5
+    )
+    unit = own.info["unit"] / 10
+    assert np.allclose(own.actions[:, own.faces] * unit, model.actions[:, model.faces], atol=1e-4)
+    ours, theirs = (
+        np.linalg.norm(m.expression[:, m.faces].reshape(10, -1), axis=1) for m in (own, model)
+    )
+    assert np.allclose(ours * unit, theirs, rtol=0.1), (
+        "expression components as large as those of the build"
+    )
     people = np.stack([model.vertices(a) for a in rng(9).normal(size=(5, 40))])[:, model.faces]
-    X = (people - people.mean(0)).reshape(5, -1)/unit
+    X = (people - people.mean(0)).reshape(5, -1) / unit
     B = own.identity[:, own.faces].reshape(len(own.identity), -1)
-    assert np.abs(X - X @ np.linalg.pinv(B) @ B).max() < 1e-3, "the people lie in the span of the components"
+    assert np.abs(X - X @ np.linalg.pinv(B) @ B).max() < 1e-3, (
+        "the people lie in the span of the components"
+    )
     assert own.landmark_ok.sum() == 51
-    alone = load_blendshapes(folder/"neutral.obj", {}, landmarks=model.weld[marks])
-    assert np.linalg.norm(alone.mirrored(alone.mean) - alone.mean, axis=1).max() < .06
+    alone = load_blendshapes(folder / "neutral.obj", {}, landmarks=model.weld[marks])
+    assert np.linalg.norm(alone.mirrored(alone.mean) - alone.mean, axis=1).max() < 0.06
 
 
 def test_seams_quads_and_relative_indices(tmp_path):
-    V = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [9, 9, 9.]])
-    text = "".join(f"v {x} {y} {z}\n" for x, y, z in V) + "vt 0 0\nvt 1 0\nvt 1 1\nvt 0 1\nvt .5 .5\n"
-    (tmp_path/"n.obj").write_text(text + "usemtl a\nf 1/1 2/2 3/3\nusemtl b\nf 1/5 3/3 4/4\n")
-    (tmp_path/"quad.obj").write_text(text + "f -5 -4 -3 -2\n")
+    V = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [9, 9, 9.0]])
+    text = (
+        "".join(f"v {x} {y} {z}\n" for x, y, z in V) + "vt 0 0\nvt 1 0\nvt 1 1\nvt 0 1\nvt .5 .5\n"
+    )
+    (tmp_path / "n.obj").write_text(text + "usemtl a\nf 1/1 2/2 3/3\nusemtl b\nf 1/5 3/3 4/4\n")
+    (tmp_path / "quad.obj").write_text(text + "f -5 -4 -3 -2\n")
     V[2, 2] = 1
-    write_obj(tmp_path/"up.obj", V)
-    own = load_blendshapes(tmp_path/"n.obj", {"up": tmp_path/"up.obj"})
-    assert len(own.mean) == 5 and len(own.faces) == 2, "vertex 1 is split by its seam, vertex 5 has no face"
-    assert sorted(own.actions[0, :, 2].round(6)) == [0, 0, 0, 0, 1] and len(np.unique(own.weld)) == 4
-    assert {tuple(np.round(uv, 3)) for uv in own.uv.tolist()} == {(0, 0), (1, 0), (1, 1), (0, 1), (.5, .5)}
-    quad = load_blendshapes(tmp_path/"quad.obj", {})
-    assert len(quad.faces) == 2 and quad.actions.shape == quad.expression.shape == (0, 4, 3) and not quad.landmark_ok.any()
-    with pytest.raises(UsageError, match="no 68 landmarks"): quad.landmarks(quad.mean, "68")
+    write_obj(tmp_path / "up.obj", V)
+    own = load_blendshapes(tmp_path / "n.obj", {"up": tmp_path / "up.obj"})
+    assert len(own.mean) == 5 and len(own.faces) == 2, (
+        "vertex 1 is split by its seam, vertex 5 has no face"
+    )
+    assert (
+        sorted(own.actions[0, :, 2].round(6)) == [0, 0, 0, 0, 1] and len(np.unique(own.weld)) == 4
+    )
+    assert {tuple(np.round(uv, 3)) for uv in own.uv.tolist()} == {
+        (0, 0),
+        (1, 0),
+        (1, 1),
+        (0, 1),
+        (0.5, 0.5),
+    }
+    quad = load_blendshapes(tmp_path / "quad.obj", {})
+    assert (
+        len(quad.faces) == 2
+        and quad.actions.shape == quad.expression.shape == (0, 4, 3)
+        and not quad.landmark_ok.any()
+    )
+    with pytest.raises(UsageError, match="no 68 landmarks"):
+        quad.landmarks(quad.mean, "68")
 
 
 def test_bad_obj_files_are_named(tmp_path, rig):
     folder, _ = rig
-    for text in ("", "v 1 2\n", "v a b c\n", "v 0 0 0\nf 1 2 3\n", "v 0 0 0\nf 1/x 1 1\n", "v nan 0 0\nf 1 1 1\n", "v 0 0 0\n"):
-        (tmp_path/"bad.obj").write_text(text)
-        with pytest.raises(FileError, match=r"bad\.obj"): load_blendshapes(tmp_path/"bad.obj", {})
-    write_obj(tmp_path/"other.obj", np.zeros((3, 3)))
-    with pytest.raises(FileError, match=r"other\.obj: not the topology"): load_blendshapes(folder/"neutral.obj", {"x": tmp_path/"other.obj"})
-    (tmp_path/"empty").mkdir()
-    with pytest.raises(FileError, match="no .obj"): load_blendshapes(folder/"neutral.obj", tmp_path/"empty")
-    with pytest.raises(UsageError, match="68 vertices"): load_blendshapes(folder/"neutral.obj", {}, landmarks=[1, 2])
+    for text in (
+        "",
+        "v 1 2\n",
+        "v a b c\n",
+        "v 0 0 0\nf 1 2 3\n",
+        "v 0 0 0\nf 1/x 1 1\n",
+        "v nan 0 0\nf 1 1 1\n",
+        "v 0 0 0\n",
+    ):
+        (tmp_path / "bad.obj").write_text(text)
+        with pytest.raises(FileError, match=r"bad\.obj"):
+            load_blendshapes(tmp_path / "bad.obj", {})
+    write_obj(tmp_path / "other.obj", np.zeros((3, 3)))
+    with pytest.raises(FileError, match=r"other\.obj: not the topology"):
+        load_blendshapes(folder / "neutral.obj", {"x": tmp_path / "other.obj"})
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileError, match="no .obj"):
+        load_blendshapes(folder / "neutral.obj", tmp_path / "empty")
+    with pytest.raises(UsageError, match="68 vertices"):
+        load_blendshapes(folder / "neutral.obj", {}, landmarks=[1, 2])

@@ -1,4 +1,5 @@
 """The road from pixels to pose: synthetic videos are encoded, tracked and fitted by the command line, and compared with their true pose."""
+
 import numpy as np
 import pandas as pd
 

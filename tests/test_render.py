@@ -1,4 +1,5 @@
 """The rasteriser against ray casting, and pictures that must not depend on how they were asked for."""
+
 import time
 
 import numpy as np
@@ -6,20 +7,32 @@ import pytest
 
 from threedad.core import rng
 from threedad.morphable import MorphableModel, euler_to_matrix, project
-from threedad.render import Light, irradiance, render, render_batch, rerender, to_linear, to_srgb, unwrap
+from threedad.render import (
+    Light,
+    irradiance,
+    render,
+    render_batch,
+    rerender,
+    to_linear,
+    to_srgb,
+    unwrap,
+)
 from threedad.raster import rasterize, weld
 
-SIZE, EYES = 112, 24.
+SIZE, EYES = 112, 24.0
 
 
 @pytest.fixture(scope="module")
-def model(): return MorphableModel.load()
+def model():
+    return MorphableModel.load()
 
 
 def placed(model, g, size=SIZE, eyes=EYES, turn=80):
-    X = model.vertices(identity=g.normal(size=40), actions=g.uniform(0, .8, 52) * (g.random(52) < .3))
+    X = model.vertices(
+        identity=g.normal(size=40), actions=g.uniform(0, 0.8, 52) * (g.random(52) < 0.3)
+    )
     R = euler_to_matrix(*np.radians(g.uniform([-turn, -30, -40], [turn, 30, 40])))
-    return project(X, eyes, R, np.array([.5, .52]) * size).astype(np.float32)
+    return project(X, eyes, R, np.array([0.5, 0.52]) * size).astype(np.float32)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -29,35 +42,77 @@ def test_agrees_with_ray_casting(model, seed):
     pytest.importorskip("rtree")
     p = placed(model, rng(seed))
     mesh = trimesh.Trimesh(p * [1, -1, 1], model.faces, process=False)
-    y, x = np.mgrid[:SIZE, :SIZE] + .5
-    at, ray, tri = mesh.ray.intersects_location(np.stack([x.ravel(), -y.ravel(), np.full(x.size, 1e3)], 1), np.tile([0., 0, -1], (x.size, 1)))
+    y, x = np.mgrid[:SIZE, :SIZE] + 0.5
+    at, ray, tri = mesh.ray.intersects_location(
+        np.stack([x.ravel(), -y.ravel(), np.full(x.size, 1e3)], 1),
+        np.tile([0.0, 0, -1], (x.size, 1)),
+    )
     hits = np.argsort(at[:, 2])
     hits = hits[mesh.face_normals[tri[hits], 2] > 0]
     cast, nearest = np.full(x.size, -np.inf), np.full(x.size, -1)
     cast[ray[hits]], nearest[ray[hits]] = at[hits, 2], tri[hits]
-    cast, nearest, ours = cast.reshape(SIZE, SIZE), nearest.reshape(SIZE, SIZE), rasterize(p, model.faces, SIZE, SIZE)
+    cast, nearest, ours = (
+        cast.reshape(SIZE, SIZE),
+        nearest.reshape(SIZE, SIZE),
+        rasterize(p, model.faces, SIZE, SIZE),
+    )
     hit = nearest >= 0
     both = hit & ours.mask
-    assert hit.sum() > 1000 and both.sum() / (hit | ours.mask).sum() >= .995
+    assert hit.sum() > 1000 and both.sum() / (hit | ours.mask).sum() >= 0.995
     error, same = np.abs(cast[both] - ours.depth[both]) / EYES, nearest[both] == ours.tri[both]
-    assert same.mean() > .99 and error[same].max() < 1e-3 and (error < 1e-3).mean() > .999
+    assert same.mean() > 0.99 and error[same].max() < 1e-3 and (error < 1e-3).mean() > 0.999
 
 
 def test_a_batch_is_its_frames(model):
     g = rng(0)
-    points = np.stack([placed(model, g, 96, 20.) for _ in range(3)])
+    points = np.stack([placed(model, g, 96, 20.0) for _ in range(3)])
     lights = [Light(direction=np.float32(g.normal(size=3))) for _ in points]
-    textures, backgrounds = g.integers(0, 256, (3, 64, 64, 3), dtype=np.uint8), g.integers(0, 256, (3, 96, 96, 3), dtype=np.uint8)
-    ambient = g.uniform(.3, 1, (3, len(model.mean))).astype(np.float32)
-    images, alphas = render_batch(points, model.faces, 96, 96, model.uv, textures, lights, backgrounds, 2, ambient=ambient)
+    textures, backgrounds = (
+        g.integers(0, 256, (3, 64, 64, 3), dtype=np.uint8),
+        g.integers(0, 256, (3, 96, 96, 3), dtype=np.uint8),
+    )
+    ambient = g.uniform(0.3, 1, (3, len(model.mean))).astype(np.float32)
+    images, alphas = render_batch(
+        points, model.faces, 96, 96, model.uv, textures, lights, backgrounds, 2, ambient=ambient
+    )
     for i in range(3):
-        image, alpha = render(points[i], model.faces, 96, 96, model.uv, textures[i], lights[i], backgrounds[i], 2, ambient=ambient[i])
+        image, alpha = render(
+            points[i],
+            model.faces,
+            96,
+            96,
+            model.uv,
+            textures[i],
+            lights[i],
+            backgrounds[i],
+            2,
+            ambient=ambient[i],
+        )
         assert np.array_equal(image, images[i]) and np.array_equal(alpha, alphas[i])
         assert np.array_equal(image[alpha == 0], backgrounds[i][alpha == 0])
-    threaded, _ = render_batch(points, model.faces, 96, 96, model.uv, textures, lights, backgrounds, 2, ambient=ambient, threads=4)
+    threaded, _ = render_batch(
+        points,
+        model.faces,
+        96,
+        96,
+        model.uv,
+        textures,
+        lights,
+        backgrounds,
+        2,
+        ambient=ambient,
+        threads=4,
+    )
     assert np.array_equal(threaded, images)
-    shared, _ = render_batch(points, model.faces, 96, 96, model.uv, textures[0], lights[0], backgrounds[0])
-    assert np.array_equal(shared[2], render(points[2], model.faces, 96, 96, model.uv, textures[0], lights[0], backgrounds[0])[0])
+    shared, _ = render_batch(
+        points, model.faces, 96, 96, model.uv, textures[0], lights[0], backgrounds[0]
+    )
+    assert np.array_equal(
+        shared[2],
+        render(points[2], model.faces, 96, 96, model.uv, textures[0], lights[0], backgrounds[0])[
+            0
+        ],
+    )
 
 
 def test_bytes_survive_linear_light():
@@ -72,20 +127,36 @@ def test_bytes_survive_linear_light():
 def test_irradiance_is_the_sum_over_the_sphere():
     "Against integrating a clamped cosine over the surroundings that the nine numbers stand for."
     g = rng(1)
-    d = g.normal(size=(200_000, 3)); d /= np.linalg.norm(d, axis=1, keepdims=True)
+    d = g.normal(size=(200_000, 3))
+    d /= np.linalg.norm(d, axis=1, keepdims=True)
     x, y, z = d.T
-    Y = np.stack([.282095 + 0*x, .488603*y, .488603*z, .488603*x, 1.092548*x*y, 1.092548*y*z, .315392*(3*z*z - 1), 1.092548*x*z, .546274*(x*x - y*y)], 1)
-    sh = g.normal(size=(9, 3)) * .1 + np.eye(9, 3) * 2
-    n = g.normal(size=(5, 3)); n /= np.linalg.norm(n, axis=1, keepdims=True)
+    Y = np.stack(
+        [
+            0.282095 + 0 * x,
+            0.488603 * y,
+            0.488603 * z,
+            0.488603 * x,
+            1.092548 * x * y,
+            1.092548 * y * z,
+            0.315392 * (3 * z * z - 1),
+            1.092548 * x * z,
+            0.546274 * (x * x - y * y),
+        ],
+        1,
+    )
+    sh = g.normal(size=(9, 3)) * 0.1 + np.eye(9, 3) * 2
+    n = g.normal(size=(5, 3))
+    n /= np.linalg.norm(n, axis=1, keepdims=True)
     want = 4 * np.pi * (np.maximum(n @ d.T, 0) @ (Y @ sh)) / len(d)
-    assert np.abs(irradiance(n, sh) - np.maximum(want, 0)).max() < .05
+    assert np.abs(irradiance(n, sh) - np.maximum(want, 0)).max() < 0.05
 
 
 def test_points_out_of_range_are_left_out(model):
     p = placed(model, rng(2))
     whole = rasterize(p, model.faces, SIZE, SIZE).mask.sum()
     for bad in (np.nan, np.inf, 1e9):
-        q = p.copy(); q[model.faces[:50].ravel()] = bad
+        q = p.copy()
+        q[model.faces[:50].ravel()] = bad
         assert 0 < rasterize(q, model.faces, SIZE, SIZE).mask.sum() <= whole
     assert not rasterize(p + np.float32([1e5, 0, 0]), model.faces, SIZE, SIZE).mask.any()
 
@@ -93,23 +164,32 @@ def test_points_out_of_range_are_left_out(model):
 def test_a_frame_drawn_again(model):
     "Under the same coefficients the picture comes back; what was never seen is not covered."
     g = rng(3)
-    X, known = model.vertices(identity=g.normal(size=40)), g.integers(60, 200, (32, 32, 3), dtype=np.uint8)
-    at = lambda yaw: project(X, 50., euler_to_matrix(np.radians(yaw), 0, 0), np.array([112., 116.])).astype(np.float32)
-    flat = Light(sh=Light.surroundings([[0, 0, 1]], [[0]], 1.), color=np.zeros(3, np.float32), specular=0.)
+    X, known = (
+        model.vertices(identity=g.normal(size=40)),
+        g.integers(60, 200, (32, 32, 3), dtype=np.uint8),
+    )
+    at = lambda yaw: project(
+        X, 50.0, euler_to_matrix(np.radians(yaw), 0, 0), np.array([112.0, 116.0])
+    ).astype(np.float32)
+    flat = Light(
+        sh=Light.surroundings([[0, 0, 1]], [[0]], 1.0), color=np.zeros(3, np.float32), specular=0.0
+    )
     frame, _ = render(at(30), model.faces, 224, 224, model.uv, known, flat)
     same, alpha = rerender(frame, at(30), at(30), model)
-    sure = alpha > .95
-    assert sure.mean() > .15 and np.abs(same.astype(int) - frame)[sure].mean() < 4
+    sure = alpha > 0.95
+    assert sure.mean() > 0.15 and np.abs(same.astype(int) - frame)[sure].mean() < 4
     turned, alpha = rerender(frame, at(30), at(-30), model, background=np.full_like(frame, 255))
     truth, _ = render(at(-30), model.faces, 224, 224, model.uv, known, flat)
-    hidden = rasterize(at(-30), model.faces, 224, 224).mask & (alpha < .01)
-    assert hidden.mean() > .05 and (turned[hidden] > 250).all()
-    assert np.abs(turned.astype(int) - truth)[alpha > .95].mean() < 8
+    hidden = rasterize(at(-30), model.faces, 224, 224).mask & (alpha < 0.01)
+    assert hidden.mean() > 0.05 and (turned[hidden] > 250).all()
+    assert np.abs(turned.astype(int) - truth)[alpha > 0.95].mean() < 8
 
 
 def test_150_frames_a_second(model):
     "Textured, shaded, 224 px, one core: processor time, the best of forty frames, so that a busy machine does not decide."
-    p = project(model.mean, 54., euler_to_matrix(.4, .1, 0), np.array([112., 116.])).astype(np.float32)
+    p = project(model.mean, 54.0, euler_to_matrix(0.4, 0.1, 0), np.array([112.0, 116.0])).astype(
+        np.float32
+    )
     texture, join = rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8), weld(model.mean)
     best = np.inf
     for _ in range(41):

@@ -14,98 +14,173 @@ from .core import CheckpointError
 
 # %% ../nbs/40_analysis.ipynb #506ab0f4
 class DepthwiseSeparable(nn.Module):
-    "3x3 depthwise convolution, then 1x1, each with batch normalisation and ReLU."
-    def __init__(self,
-        inputs:int, # channels in
-        outputs:int, # channels out
-        stride:int=1, # of the depthwise convolution
-    ):
+    """3x3 depthwise convolution, then 1x1, each with batch normalisation and ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1):
+        """Make a DepthwiseSeparable.
+
+        Args:
+            inputs: channels in.
+            outputs: channels out.
+            stride: of the depthwise convolution.
+        """
         super().__init__()
         self.conv_dw = nn.Conv2d(inputs, inputs, 3, stride, 1, groups=inputs, bias=False)
         self.bn_dw = nn.BatchNorm2d(inputs)
         self.conv_sep = nn.Conv2d(inputs, outputs, 1, bias=False)
         self.bn_sep = nn.BatchNorm2d(outputs)
 
-    def forward(self, x): return F.relu(self.bn_sep(self.conv_sep(F.relu(self.bn_dw(self.conv_dw(x))))))
+    def forward(self, x):
+        return F.relu(self.bn_sep(self.conv_sep(F.relu(self.bn_dw(self.conv_dw(x))))))
 
 # %% ../nbs/40_analysis.ipynb #5b240970
-_BLOCKS = dict(dw2_1=(32, 64, 1), dw2_2=(64, 128, 2), dw3_1=(128, 128, 1), dw3_2=(128, 256, 2), dw4_1=(256, 256, 1),
-    dw4_2=(256, 512, 2), dw5_1=(512, 512, 1), dw5_2=(512, 512, 1), dw5_3=(512, 512, 1), dw5_4=(512, 512, 1),
-    dw5_5=(512, 512, 1), dw5_6=(512, 1024, 2), dw6=(1024, 1024, 1))
+_BLOCKS = dict(
+    dw2_1=(32, 64, 1),
+    dw2_2=(64, 128, 2),
+    dw3_1=(128, 128, 1),
+    dw3_2=(128, 256, 2),
+    dw4_1=(256, 256, 1),
+    dw4_2=(256, 512, 2),
+    dw5_1=(512, 512, 1),
+    dw5_2=(512, 512, 1),
+    dw5_3=(512, 512, 1),
+    dw5_4=(512, 512, 1),
+    dw5_5=(512, 512, 1),
+    dw5_6=(512, 1024, 2),
+    dw6=(1024, 1024, 1),
+)
 
+# %% ../nbs/40_analysis.ipynb #42b50990
 class MobileNet(nn.Module):
-    "MobileNet-V1 that regresses a face in 3DMM space."
-    def __init__(self,
-        width:float=1., # factor on every number of channels
-        outputs:int=62, # 12 pose, 40 shape, 10 expression
-        inputs:int=3, # image channels
-    ):
+    """MobileNet-V1 that regresses a face in 3DMM space."""
+
+    def __init__(self, width: float = 1.0, outputs: int = 62, inputs: int = 3):
+        """Make a MobileNet.
+
+        Args:
+            width: factor on every number of channels.
+            outputs: 12 pose, 40 shape, 10 expression.
+            inputs: image channels.
+        """
         super().__init__()
-        w = lambda c: int(c*width)
+
+        def w(c):
+            return int(c * width)
+
         self.width, self.channels = width, w(1024)
         self.conv1 = nn.Conv2d(inputs, w(32), 3, 2, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(w(32))
-        for name, (a, b, stride) in _BLOCKS.items(): self.add_module(name, DepthwiseSeparable(w(a), w(b), stride))
+        for name, (a, b, stride) in _BLOCKS.items():
+            self.add_module(name, DepthwiseSeparable(w(a), w(b), stride))
         self.fc = nn.Linear(self.channels, outputs)
         for m in self.modules():
-            if isinstance(m, nn.Conv2d): nn.init.kaiming_normal_(m.weight, mode='fan_out', nonlinearity='relu')
+            if isinstance(m, nn.Conv2d):
+                nn.init.kaiming_normal_(m.weight, mode='fan_out', nonlinearity='relu')
 
-    def features(self,
-        x:Tensor, # prepared faces, B x 3 x S x S (see `to_3ddfa`)
-    ) -> Tensor: # B x C x S/32 x S/32
-        "The last feature map: the inherent 3D representation of each face."
+    def features(self, x: Tensor) -> Tensor:
+        """The last feature map: the inherent 3D representation of each face.
+
+        Args:
+            x: prepared faces, B x 3 x S x S (see `to_3ddfa`).
+
+        Returns:
+            B x C x S/32 x S/32.
+        """
         x = F.relu(self.bn1(self.conv1(x)))
-        for name in _BLOCKS: x = getattr(self, name)(x)
+        for name in _BLOCKS:
+            x = getattr(self, name)(x)
         return x
 
-    def forward(self,
-        x:Tensor, # prepared faces, B x 3 x S x S
-    ) -> Tensor: # B x 62, whitened
-        "The 62 numbers of each face."
+    def forward(self, x: Tensor) -> Tensor:
+        """The 62 numbers of each face.
+
+        Args:
+            x: prepared faces, B x 3 x S x S.
+
+        Returns:
+            B x 62, whitened.
+        """
         return self.fc(self.features(x).mean((2, 3)))
 
     @classmethod
-    def load_3ddfa(cls,
-        path:str|Path, # a 3DDFA_V2 checkpoint, such as `mb05_120x120.pth`
-    ) -> 'MobileNet': # in evaluation mode
-        "The network with weights published by 3DDFA_V2; its width is read from the file."
+    def load_3ddfa(cls, path: str | Path) -> 'MobileNet':
+        """The network with weights published by 3DDFA_V2; its width is read from the file.
+
+        Args:
+            path: a 3DDFA_V2 checkpoint, such as `mb05_120x120.pth`.
+
+        Returns:
+            in evaluation mode.
+        """
         state = _3ddfa_state(path)
-        net = cls(state['conv1.weight'].shape[0]/32, state['fc.weight'].shape[0])
+        net = cls(state['conv1.weight'].shape[0] / 32, state['fc.weight'].shape[0])
         return fill_weights(net, state, path).eval()
 
 # %% ../nbs/40_analysis.ipynb #5156219e
-def to_3ddfa(
-    x:Tensor, # RGB in 0..1, ... x 3 x H x W
-) -> Tensor: # BGR in about -1..1
-    "Faces as 3DDFA_V2 sees them."
-    return (x.flip(-3)*255 - 127.5)/128
+def to_3ddfa(x: Tensor) -> Tensor:
+    """Faces as 3DDFA_V2 sees them.
+
+    Args:
+        x: RGB in 0..1, ... x 3 x H x W.
+
+    Returns:
+        BGR in about -1..1.
+    """
+    return (x.flip(-3) * 255 - 127.5) / 128
 
 # %% ../nbs/40_analysis.ipynb #0327bfe4
 def torch_load(path):
-    try: return torch.load(path, map_location='cpu', weights_only=True)
-    except FileNotFoundError: raise CheckpointError(path, 'no such file') from None
-    except Exception as e: raise CheckpointError(path, f'not a weights file that torch can load safely ({type(e).__name__})') from None
+    try:
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(path, 'no such file') from None
+    except Exception as e:
+        raise CheckpointError(
+            path, f'not a weights file that torch can load safely ({type(e).__name__})'
+        ) from None
 
+# %% ../nbs/40_analysis.ipynb #85cbe1de
 def fill_weights(net, state, path):
-    "Load `state` into `net` or say in one line what does not fit."
+    """Load `state` into `net` or say in one line what does not fit."""
     want = net.state_dict()
     missing, extra = [k for k in want if k not in state], [k for k in state if k not in want]
     wrong = [k for k in want if k in state and state[k].shape != want[k].shape]
-    if missing: raise CheckpointError(path, f'{len(missing)} weights are missing, {missing[0]} the first')
-    if extra: raise CheckpointError(path, f'{len(extra)} weights have no place in this network, {extra[0]} the first')
-    if wrong: raise CheckpointError(path, f'{wrong[0]} is {tuple(state[wrong[0]].shape)}, expected {tuple(want[wrong[0]].shape)}')
+    if missing:
+        raise CheckpointError(path, f'{len(missing)} weights are missing, {missing[0]} the first')
+    if extra:
+        raise CheckpointError(
+            path, f'{len(extra)} weights have no place in this network, {extra[0]} the first'
+        )
+    if wrong:
+        raise CheckpointError(
+            path,
+            f'{wrong[0]} is {tuple(state[wrong[0]].shape)}, expected {tuple(want[wrong[0]].shape)}',
+        )
     bad = [k for k, v in state.items() if v.is_floating_point() and not v.isfinite().all()]
-    if bad: raise CheckpointError(path, f'{bad[0]} holds numbers that are not finite')
+    if bad:
+        raise CheckpointError(path, f'{bad[0]} holds numbers that are not finite')
     net.load_state_dict(state)
     return net
 
-def tensors_of(state): return isinstance(state, dict) and len(state) > 0 and all(isinstance(v, Tensor) for v in state.values())
+# %% ../nbs/40_analysis.ipynb #d05f7e97
+def tensors_of(state):
+    return (
+        isinstance(state, dict)
+        and len(state) > 0
+        and all(isinstance(v, Tensor) for v in state.values())
+    )
 
+# %% ../nbs/40_analysis.ipynb #e0291d80
 def _3ddfa_state(path):
     state = torch_load(path)
-    if isinstance(state, dict): state = state.get('state_dict', state)
-    if not tensors_of(state): raise CheckpointError(path, 'holds no state dict')
+    if isinstance(state, dict):
+        state = state.get('state_dict', state)
+    if not tensors_of(state):
+        raise CheckpointError(path, 'holds no state dict')
     names = {k.removeprefix('module.').replace('fc_param.', 'fc.'): v for k, v in state.items()}
     names = {k: v for k, v in names.items() if not k.startswith(('fc_lm.', 'fc2.'))}
-    if 'conv1.weight' not in names or 'fc.weight' not in names: raise CheckpointError(path, 'not a 3DDFA_V2 MobileNet: conv1 or the 62-number head is missing')
+    if 'conv1.weight' not in names or 'fc.weight' not in names:
+        raise CheckpointError(
+            path, 'not a 3DDFA_V2 MobileNet: conv1 or the 62-number head is missing'
+        )
     return names

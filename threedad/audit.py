@@ -21,160 +21,353 @@ from .corpora import people_islands
 
 # %% ../nbs/64_audit.ipynb #76d95dbe
 _LOOK = ('red', 'green', 'blue', 'light', 'contrast', 'sharpness', 'noise', 'change')
-CUES = MappingProxyType({
-    'file size': ('bytes',), 'bitrate': ('bitrate',), 'resolution': ('width', 'height'), 'duration': ('duration', 'frames', 'fps'), 'audio': ('audio',),
-    'brightness': tuple(f'frame_{k}' for k in _LOOK[:5]), 'sharpness': ('frame_sharpness',), 'border': tuple(f'border_{k}' for k in _LOOK),
-    'background': tuple(f'background_{k}' for k in _LOOK), 'compression': ('crf', 'quantiser', 'quantiser_spread', 'b_frames', 'blockiness'), 'packets': ('key_ratio', 'packet_spread')})
+CUES = MappingProxyType(
+    {
+        'file size': ('bytes',),
+        'bitrate': ('bitrate',),
+        'resolution': ('width', 'height'),
+        'duration': ('duration', 'frames', 'fps'),
+        'audio': ('audio',),
+        'brightness': tuple(f'frame_{k}' for k in _LOOK[:5]),
+        'sharpness': ('frame_sharpness',),
+        'border': tuple(f'border_{k}' for k in _LOOK),
+        'background': tuple(f'background_{k}' for k in _LOOK),
+        'compression': ('crf', 'quantiser', 'quantiser_spread', 'b_frames', 'blockiness'),
+        'packets': ('key_ratio', 'packet_spread'),
+    }
+)
 
 # %% ../nbs/64_audit.ipynb #2be84759
 PLANES = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
-def _grey(image): return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+# %% ../nbs/64_audit.ipynb #aa172639
+def _grey(image):
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
 
-def _look(image, after, where): # a frame, the next one, H x W bool -> one number for each of _LOOK
-    if not where.any(): return dict.fromkeys(_LOOK, math.nan)
+# %% ../nbs/64_audit.ipynb #9057fe97
+def _look(image, after, where):
+    """A frame, the next one, H x W bool -> one number for each of _LOOK."""
+    if not where.any():
+        return dict.fromkeys(_LOOK, math.nan)
     grey = _grey(image)
     inside, change = grey[where], np.abs(_grey(after) - grey)[where].mean()
-    sharp, noise = math.log(cv2.Laplacian(grey, cv2.CV_32F)[where].var() + .01), np.abs(cv2.filter2D(grey, -1, PLANES)[where]).mean()*math.sqrt(math.pi/2)/6
-    return dict(zip(_LOOK, map(float, (*image[where].mean(0), inside.mean(), inside.std(), sharp, noise, change))))
+    sharp, noise = (
+        math.log(cv2.Laplacian(grey, cv2.CV_32F)[where].var() + 0.01),
+        np.abs(cv2.filter2D(grey, -1, PLANES)[where]).mean() * math.sqrt(math.pi / 2) / 6,
+    )
+    return dict(
+        zip(
+            _LOOK,
+            map(float, (*image[where].mean(0), inside.mean(), inside.std(), sharp, noise, change)),
+        )
+    )
 
-def _blockiness(image, where): # steps between neighbours, both inside `where`
+# %% ../nbs/64_audit.ipynb #e1e63f45
+def _blockiness(image, where):
+    """Steps between neighbours, both inside `where`."""
     on, off = [], []
     for x, w in ((_grey(image), where), (_grey(image).T, where.T)):
-        step, ok, grid = np.abs(np.diff(x, axis=1)), w[:, 1:] & w[:, :-1], np.arange(1, x.shape[1]) % 8 == 0
-        on.append(step[:, grid][ok[:, grid]]); off.append(step[:, ~grid][ok[:, ~grid]])
+        step, ok, grid = (
+            np.abs(np.diff(x, axis=1)),
+            w[:, 1:] & w[:, :-1],
+            np.arange(1, x.shape[1]) % 8 == 0,
+        )
+        on.append(step[:, grid][ok[:, grid]])
+        off.append(step[:, ~grid][ok[:, ~grid]])
     on, off = np.concatenate(on), np.concatenate(off)
-    return math.log((on.mean() + .01)/(off.mean() + .01)) if len(on) and len(off) else math.nan
+    return math.log((on.mean() + 0.01) / (off.mean() + 0.01)) if len(on) and len(off) else math.nan
 
 # %% ../nbs/64_audit.ipynb #435c3006
-def _decode_all(path): # -> images, size and is_key of every packet, share of B frames, quantiser maps of key frames, rate, number of audio streams
+def _decode_all(path):
+    """Return images, size and is_key of every packet, share of B frames, quantiser maps of key
+    frames, rate, number of audio streams.
+    """
     import av
     from av.video.reformatter import VideoReformatter
+
     images, packets, b, maps, convert = [], [], [], [], VideoReformatter()
     with open_container(path) as (container, stream):
-        stream.codec_context.options = stream.codec_context.options | {'export_side_data': 'venc_params'}
+        stream.codec_context.options = stream.codec_context.options | {
+            'export_side_data': 'venc_params'
+        }
         try:
             for packet in container.demux(stream):
-                if packet.size: packets.append((packet.size, packet.is_keyframe))
+                if packet.size:
+                    packets.append((packet.size, packet.is_keyframe))
                 for frame in packet.decode():
                     images.append(convert.reformat(frame, format='rgb24', threads=1).to_ndarray())
                     b.append(frame.pict_type == av.video.frame.PictureType.B)
-                    if frame.key_frame: maps += [s.qp_map() for s in frame.side_data if hasattr(s, 'qp_map')]
-        except av.FFmpegError as e: raise VideoError(path, f'cannot be decoded ({e.strerror})') from None
-        rate, audio = float(stream.average_rate or stream.guessed_rate or 25), len(container.streams.audio)
-    if len(images) < 2: raise VideoError(path, 'fewer than two frames can be decoded')
+                    if frame.key_frame:
+                        maps += [s.qp_map() for s in frame.side_data if hasattr(s, 'qp_map')]
+        except av.FFmpegError as e:
+            raise VideoError(path, f'cannot be decoded ({e.strerror})') from None
+        rate, audio = (
+            float(stream.average_rate or stream.guessed_rate or 25),
+            len(container.streams.audio),
+        )
+    if len(images) < 2:
+        raise VideoError(path, 'fewer than two frames can be decoded')
     return images, np.array(packets), np.mean(b), maps, rate, audio
 
-def _outside(shape, box): # H x W bool, False in a box that is given in parts of the picture
+# %% ../nbs/64_audit.ipynb #49c7a0f8
+def _outside(shape, box):
+    """H x W bool, False in a box that is given in parts of the picture."""
     where, (h, w) = np.ones(shape, bool), shape
-    x0, y0, x1, y1 = (int(round(v*n)) for v, n in zip(box, (w, h, w, h)))
-    where[max(y0, 0):max(y1, 0), max(x0, 0):max(x1, 0)] = False
+    x0, y0, x1, y1 = (int(round(v * n)) for v, n in zip(box, (w, h, w, h)))
+    where[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = False
     return where
 
 # %% ../nbs/64_audit.ipynb #fb7912bd
-def _quantiser(maps, where): # mean and spread over macroblocks that lie outside the face
-    if not maps: return math.nan, math.nan
+def _quantiser(maps, where):
+    """Mean and spread over macroblocks that lie outside the face."""
+    if not maps:
+        return math.nan, math.nan
     q = np.stack(maps).astype(float)
-    blocks = cv2.resize(where.astype(np.float32), q.shape[:0:-1], interpolation=cv2.INTER_AREA) > .99
-    return (float(q[:, blocks].mean()), float(q[:, blocks].std())) if blocks.any() else (math.nan, math.nan)
+    blocks = (
+        cv2.resize(where.astype(np.float32), q.shape[:0:-1], interpolation=cv2.INTER_AREA) > 0.99
+    )
+    return (
+        (float(q[:, blocks].mean()), float(q[:, blocks].std()))
+        if blocks.any()
+        else (math.nan, math.nan)
+    )
 
+# %% ../nbs/64_audit.ipynb #704dd597
 def _measured(path, box, pairs):
     images, packets, b, maps, rate, audio = _decode_all(path)
-    (h, w), size, key = images[0].shape[:2], packets[:, 0].astype(float), packets[:, 1].astype(bool)
-    edge = max(2, round(.04*min(h, w)))
+    (h, w), size, key = (
+        images[0].shape[:2],
+        packets[:, 0].astype(float),
+        packets[:, 1].astype(bool),
+    )
+    edge = max(2, round(0.04 * min(h, w)))
     away = _outside((h, w), box) if box else np.zeros((h, w), bool)
-    where = dict(frame=np.ones((h, w), bool), border=_outside((h, w), (edge/w, edge/h, 1 - edge/w, 1 - edge/h)), background=away)
+    where = dict(
+        frame=np.ones((h, w), bool),
+        border=_outside((h, w), (edge / w, edge / h, 1 - edge / w, 1 - edge / h)),
+        background=away,
+    )
     at = np.unique(np.linspace(0, len(images) - 2, pairs).round().astype(int))
-    looks = {f'{k}_{c}': v for k, m in where.items() for c, v in pd.DataFrame([_look(images[i], images[i + 1], m) for i in at]).mean().items()}
+    looks = {
+        f'{k}_{c}': v
+        for k, m in where.items()
+        for c, v in pd.DataFrame([_look(images[i], images[i + 1], m) for i in at]).mean().items()
+    }
     rest, q = size[~key], _quantiser(maps, away)
-    return dict(bytes=os.path.getsize(path), bitrate=8*size.sum()*rate/len(images), width=w, height=h, frames=len(images), fps=rate, duration=len(images)/rate, audio=audio,
-                crf=float(encoder_settings(path).get('crf', 'nan')), quantiser=q[0], quantiser_spread=q[1], b_frames=float(b),
-                blockiness=float(np.mean([_blockiness(images[i], away) for i in at])), key_ratio=math.log(size[key].mean()/rest.mean()) if len(rest) and key.any() else math.nan,
-                packet_spread=rest.std()/rest.mean() if len(rest) else math.nan, background_share=float(away.mean()), **looks)
+    return dict(
+        bytes=os.path.getsize(path),
+        bitrate=8 * size.sum() * rate / len(images),
+        width=w,
+        height=h,
+        frames=len(images),
+        fps=rate,
+        duration=len(images) / rate,
+        audio=audio,
+        crf=float(encoder_settings(path).get('crf', 'nan')),
+        quantiser=q[0],
+        quantiser_spread=q[1],
+        b_frames=float(b),
+        blockiness=float(np.mean([_blockiness(images[i], away) for i in at])),
+        key_ratio=math.log(size[key].mean() / rest.mean())
+        if len(rest) and key.any()
+        else math.nan,
+        packet_spread=rest.std() / rest.mean() if len(rest) else math.nan,
+        background_share=float(away.mean()),
+        **looks,
+    )
 
+# %% ../nbs/64_audit.ipynb #9877331b
 def _cue_row(job):
-    try: return dict(video_id=job['video_id'], error='', **{k: float(v) for k, v in _measured(job['path'], job['box'], job['pairs']).items()})
-    except VideoError as e: return dict(video_id=job['video_id'], error=str(e))
+    try:
+        return dict(
+            video_id=job['video_id'],
+            error='',
+            **{k: float(v) for k, v in _measured(job['path'], job['box'], job['pairs']).items()},
+        )
+    except VideoError as e:
+        return dict(video_id=job['video_id'], error=str(e))
 
 # %% ../nbs/64_audit.ipynb #c1e4d6a0
 _BOX = dict(x0='min', y0='min', x1='max', y1='max')
 
-def performer(groups): return groups.astype(str).str.split('+').str[0]
 
-def _face_boxes(videos, trajectories, margin): # performer -> x0, y0, x1, y1 in parts of the picture, over all videos of the performer
-    t = videos[['video_id', 'width', 'height']].assign(who=performer(videos['group'])).merge(trajectories[['video_id', *_BOX]], on='video_id')
-    t[['x0', 'x1']], t[['y0', 'y1']] = t[['x0', 'x1']].div(t['width'], axis=0), t[['y0', 'y1']].div(t['height'], axis=0)
+def performer(groups):
+    return groups.astype(str).str.split('+').str[0]
+
+# %% ../nbs/64_audit.ipynb #5254f1cb
+def _face_boxes(videos, trajectories, margin):
+    """Performer -> x0, y0, x1, y1 in parts of the picture, over all videos of the performer."""
+    t = (
+        videos[['video_id', 'width', 'height']]
+        .assign(who=performer(videos['group']))
+        .merge(trajectories[['video_id', *_BOX]], on='video_id')
+    )
+    t[['x0', 'x1']], t[['y0', 'y1']] = (
+        t[['x0', 'x1']].div(t['width'], axis=0),
+        t[['y0', 'y1']].div(t['height'], axis=0),
+    )
     b = t.groupby('who')[list(_BOX)].agg(_BOX)
-    pad = margin*np.stack([b['x1'] - b['x0'], b['y1'] - b['y0']], 1)
+    pad = margin * np.stack([b['x1'] - b['x0'], b['y1'] - b['y0']], 1)
     return dict(zip(b.index, (b.to_numpy() + np.hstack([-pad, pad])).tolist()))
 
+# %% ../nbs/64_audit.ipynb #665d38f3
 def cue_table(
-    videos: pd.DataFrame,       # a store's: video_id, path, group, width, height
-    trajectories: pd.DataFrame, # a store's: video_id and the face box of every frame
-    pairs: int = 12,            # neighbouring frames looked at in a video
-    margin: float = .25,        # added to the face box on each side, in parts of its size
-    workers: int = 2,           # processes; 0 works in this one
-    progress: bool = True,      # show a bar
-) -> pd.DataFrame:              # video_id, error, background_share, and the columns of `CUES`
-    "Everything about videos that must not tell real from fake."
-    from threedad import audit # workers import the module, wherever this runs
+    videos: pd.DataFrame,
+    trajectories: pd.DataFrame,
+    pairs: int = 12,
+    margin: float = 0.25,
+    workers: int = 2,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Everything about videos that must not tell real from fake.
+
+    Args:
+        videos: a store's: video_id, path, group, width, height.
+        trajectories: a store's: video_id and the face box of every frame.
+        pairs: neighbouring frames looked at in a video.
+        margin: added to the face box on each side, in parts of its size.
+        workers: processes; 0 works in this one.
+        progress: show a bar.
+
+    Returns:
+        video_id, error, background_share, and the columns of `CUES`.
+    """
+    from threedad import audit  # workers import the module, wherever this runs
+
     boxes = _face_boxes(videos, trajectories, margin)
-    jobs = [dict(video_id=i, path=str(p), box=boxes.get(who), pairs=pairs) for i, p, who in zip(videos['video_id'], videos['path'], performer(videos['group']))]
-    done = ((j, r, why) for j, r, why in pooled(audit._cue_row, jobs, workers, 600.)) if workers else ((j, _cue_row(j), '') for j in jobs)
-    rows = {j['video_id']: r or dict(video_id=j['video_id'], error=f'{j["path"]}: {why}') for j, r, why in progress_bar(done, 'cues', len(jobs), 'video', disable=not progress)}
-    names = ['video_id', 'error', 'background_share', *(c for columns in CUES.values() for c in columns)]
+    jobs = [
+        dict(video_id=i, path=str(p), box=boxes.get(who), pairs=pairs)
+        for i, p, who in zip(videos['video_id'], videos['path'], performer(videos['group']))
+    ]
+    done = (
+        ((j, r, why) for j, r, why in pooled(audit._cue_row, jobs, workers, 600.0))
+        if workers
+        else ((j, _cue_row(j), '') for j in jobs)
+    )
+    rows = {
+        j['video_id']: r or dict(video_id=j['video_id'], error=f'{j["path"]}: {why}')
+        for j, r, why in progress_bar(done, 'cues', len(jobs), 'video', disable=not progress)
+    }
+    names = [
+        'video_id',
+        'error',
+        'background_share',
+        *(c for columns in CUES.values() for c in columns),
+    ]
     return pd.DataFrame([rows[i] for i in videos['video_id']]).reindex(columns=names)
 
 # %% ../nbs/64_audit.ipynb #58068ca0
-def people_of(videos): return np.array(people_islands(videos['group']))
+def people_of(videos):
+    return np.array(people_islands(videos['group']))
 
-def people_folds(labels, people, folds, seed): # -> (rows to train on, rows to score) of each fold; people who share videos stay together
+# %% ../nbs/64_audit.ipynb #0555ce47
+def people_folds(labels, people, folds, seed):
+    """Return (rows to train on, rows to score) of each fold.
+
+    People who share videos stay together.
+    """
     from sklearn.model_selection import GroupKFold
+
     n = len(np.unique(people))
-    if n < 2: raise UsageError('folds need people of two groups or more that share no video')
-    cut = list(GroupKFold(min(folds, n), shuffle=True, random_state=seed).split(people, groups=people))
-    if any(len(np.unique(labels[train])) < 2 for train, _ in cut): raise UsageError('every fold needs real and fake videos of other people to train on')
+    if n < 2:
+        raise UsageError('folds need people of two groups or more that share no video')
+    cut = list(
+        GroupKFold(min(folds, n), shuffle=True, random_state=seed).split(people, groups=people)
+    )
+    if any(len(np.unique(labels[train])) < 2 for train, _ in cut):
+        raise UsageError('every fold needs real and fake videos of other people to train on')
     return cut
 
+# %% ../nbs/64_audit.ipynb #2f90160d
 def _cue_models(n):
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
-    return (make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler(), LogisticRegression(class_weight='balanced', max_iter=1000)),
-            HistGradientBoostingClassifier(max_iter=15, max_leaf_nodes=4, min_samples_leaf=max(2, n//10), class_weight='balanced', early_stopping=False, random_state=0))
 
-def _cue_scores(x, labels, people, seed, folds=5, repeats=3): # out-of-fold scores; constants give none but ties
+    return (
+        make_pipeline(
+            SimpleImputer(keep_empty_features=True),
+            StandardScaler(),
+            LogisticRegression(class_weight='balanced', max_iter=1000),
+        ),
+        HistGradientBoostingClassifier(
+            max_iter=15,
+            max_leaf_nodes=4,
+            min_samples_leaf=max(2, n // 10),
+            class_weight='balanced',
+            early_stopping=False,
+            random_state=0,
+        ),
+    )
+
+# %% ../nbs/64_audit.ipynb #8dec4040
+def _cue_scores(x, labels, people, seed, folds=5, repeats=3):
+    """Out-of-fold scores; constants give none but ties."""
     from threadpoolctl import threadpool_limits
+
     score = np.zeros(len(labels))
     x = x[:, [len(np.unique(c[np.isfinite(c)])) > 1 or 0 < np.isfinite(c).mean() < 1 for c in x.T]]
-    if not x.shape[1]: return score
+    if not x.shape[1]:
+        return score
     with threadpool_limits(1):
         for k in range(repeats):
             for train, test in people_folds(labels, people, folds, seed + k):
-                for model in _cue_models(len(train)): score[test] += model.fit(x[train], labels[train]).predict_proba(x[test])[:, 1]
+                for model in _cue_models(len(train)):
+                    score[test] += model.fit(x[train], labels[train]).predict_proba(x[test])[:, 1]
     return score
 
 # %% ../nbs/64_audit.ipynb #8c2a65db
 def audit(
-    cues: pd.DataFrame,   # of `cue_table`
-    videos: pd.DataFrame, # video_id, label, manipulation, group
-    seed: int = 0,        # of the folds and the bootstrap
-    folds: int = 5,
-    progress: bool = True, # show a bar
-) -> pd.DataFrame:        # cue, manipulation, auc, low, high, columns (that vary), real, fake (videos)
-    "How well each family of cues tells real from fake, on people the models have not seen."
+    cues: pd.DataFrame, videos: pd.DataFrame, seed: int = 0, folds: int = 5, progress: bool = True
+) -> pd.DataFrame:
+    """How well each family of cues tells real from fake, on people the models have not seen.
+
+    Args:
+        cues: of `cue_table`.
+        videos: video_id, label, manipulation, group.
+        seed: of the folds and the bootstrap.
+        folds: TODO.
+        progress: show a bar.
+
+    Returns:
+        cue, manipulation, auc, low, high, columns (that vary), real, fake (videos).
+    """
     from threedad.evaluate import auc_ci
-    if len(bad := cues[cues['error'] != '']): raise UsageError(f'{len(bad)} videos have no cues, e.g. {bad["error"].iloc[0]}')
-    if len(lost := set(videos['video_id']) - set(cues['video_id'])): raise UsageError(f'{len(lost)} videos have no cues, e.g. {min(lost)}')
+
+    if len(bad := cues[cues['error'] != '']):
+        raise UsageError(f'{len(bad)} videos have no cues, e.g. {bad["error"].iloc[0]}')
+    if len(lost := set(videos['video_id']) - set(cues['video_id'])):
+        raise UsageError(f'{len(lost)} videos have no cues, e.g. {min(lost)}')
     v, rows = videos.reset_index(drop=True), []
     c = cues.set_index('video_id').loc[v['video_id']]
     families = {**CUES, 'together': tuple(k for columns in CUES.values() for k in columns)}
     kinds = ['all', *v.loc[v['label'] == FAKE, 'manipulation'].drop_duplicates()]
-    for kind, family in progress_bar([(k, f) for k in kinds for f in families], 'audit', unit='model', disable=not progress, delay=2):
+    for kind, family in progress_bar(
+        [(k, f) for k in kinds for f in families],
+        'audit',
+        unit='model',
+        disable=not progress,
+        delay=2,
+    ):
         use = np.flatnonzero((v['label'] == REAL) | (v['manipulation'] == kind) | (kind == 'all'))
-        labels, people, x = v['label'].to_numpy()[use], people_of(v)[use], c[list(families[family])].to_numpy(float)[use]
+        labels, people, x = (
+            v['label'].to_numpy()[use],
+            people_of(v)[use],
+            c[list(families[family])].to_numpy(float)[use],
+        )
         ci = auc_ci(labels, _cue_scores(x, labels, people, seed, folds), people, seed=seed)
-        rows.append(dict(cue=family, manipulation=kind, auc=ci.auc, low=ci.low, high=ci.high, columns=sum(len(np.unique(k[np.isfinite(k)])) > 1 for k in x.T), real=int((labels == REAL).sum()), fake=int((labels == FAKE).sum())))
+        rows.append(
+            dict(
+                cue=family,
+                manipulation=kind,
+                auc=ci.auc,
+                low=ci.low,
+                high=ci.high,
+                columns=sum(len(np.unique(k[np.isfinite(k)])) > 1 for k in x.T),
+                real=int((labels == REAL).sum()),
+                fake=int((labels == FAKE).sum()),
+            )
+        )
     return pd.DataFrame(rows)

@@ -16,103 +16,178 @@ from .core import FAKE, REAL, UsageError
 
 # %% ../nbs/50_batches.ipynb #87f0cf25
 def clip_table(data):
-    "`video_id` and `label` of every item."
-    if hasattr(data, 'table'): return data.table[['video_id', 'label']].reset_index(drop=True)
-    return pd.DataFrame([(i['video_id'], int(i['label'])) for i in (data[k] for k in range(len(data)))], columns=['video_id', 'label'])
+    """`video_id` and `label` of every item."""
+    if hasattr(data, 'table'):
+        return data.table[['video_id', 'label']].reset_index(drop=True)
+    return pd.DataFrame(
+        [(i['video_id'], int(i['label'])) for i in (data[k] for k in range(len(data)))],
+        columns=['video_id', 'label'],
+    )
 
+# %% ../nbs/50_batches.ipynb #b9649ef7
 def performances(data):
-    "What pairs real and fake items: the person whose performance it is (the first of a group) and the clip; None if unknown."
+    """What pairs real and fake items.
+
+    The person whose performance it is (the first of a group) and the clip; None if unknown.
+    """
     t = getattr(data, 'table', None)
-    if t is None or not {'group', 'clip'} <= set(t): return None
+    if t is None or not {'group', 'clip'} <= set(t):
+        return None
     return list(zip(t['group'].astype(str).str.split('+').str[0], t['clip']))
 
+# %% ../nbs/50_batches.ipynb #64c4f951
 class LabelledClips(torch.utils.data.Dataset):
-    "Items of `data` as (clip, label), the labels given from outside."
-    def __init__(self, data, labels, keys=None): self.data, self.labels, self.keys = data, labels, keys
-    def __len__(self): return len(self.data)
-    def __getitem__(self, k): return self.data[k]['clip'], int(self.labels[k])
+    """Items of `data` as (clip, label), the labels given from outside."""
 
-def collate(items): return [torch.as_tensor(c) for c, _ in items], torch.tensor([l for _, l in items])
+    def __init__(self, data, labels, keys=None):
+        self.data, self.labels, self.keys = data, labels, keys
+
+    def __len__(self):
+        return len(self.data)
+
+    def __getitem__(self, k):
+        return self.data[k]['clip'], int(self.labels[k])
+
+# %% ../nbs/50_batches.ipynb #842224bb
+def collate(items):
+    return [torch.as_tensor(c) for c, _ in items], torch.tensor([l for _, l in items])
 
 # %% ../nbs/50_batches.ipynb #c4c6b3b3
 def balanced_batches(
-    labels:np.ndarray, # of every item
-    batch_size:int, # even
-    seed, # of this epoch
-    clips:int|None=None, # items an epoch; as many as there are if left out
-    keys=None, # of every item; a real and a fake item with the same key are a pair
+    labels: np.ndarray, batch_size: int, seed, clips: int | None = None, keys=None
 ) -> list[list[int]]:
-    "Batches of item numbers, half real and half fake, in pairs where there are any."
+    """Batches of item numbers, half real and half fake, in pairs where there are any.
+
+    Args:
+        labels: of every item.
+        batch_size: even.
+        seed: of this epoch.
+        clips: items an epoch; as many as there are if left out.
+        keys: of every item; a real and a fake item with the same key are a pair.
+    """
     check_batch(batch_size)
     r, labels = np.random.default_rng(seed), np.asarray(labels)
-    n, half = max(1, (clips or len(labels))//batch_size), batch_size//2
+    n, half = max(1, (clips or len(labels)) // batch_size), batch_size // 2
     sides = []
     for label, name in ((REAL, 'real'), (FAKE, 'fake')):
         items = np.flatnonzero(labels == label)
-        if not len(items): raise UsageError(f'no {name} clips to train on')
-        sides.append(np.concatenate([r.permutation(items) for _ in range(-(-n*half//len(items)))])[:n*half])
-    if keys is not None: sides[1] = _partners(sides, labels, list(keys), r)
+        if not len(items):
+            raise UsageError(f'no {name} clips to train on')
+        sides.append(
+            np.concatenate([r.permutation(items) for _ in range(-(-n * half // len(items)))])[
+                : n * half
+            ]
+        )
+    if keys is not None:
+        sides[1] = _partners(sides, labels, list(keys), r)
     return np.concatenate([i.reshape(n, half) for i in sides], 1).tolist()
 
+# %% ../nbs/50_batches.ipynb #bca9c5ab
 def check_batch(size):
-    if size < 2 or size % 2: raise UsageError(f'batch_size must be even, half real and half fake, not {size}')
+    if size < 2 or size % 2:
+        raise UsageError(f'batch_size must be even, half real and half fake, not {size}')
 
+# %% ../nbs/50_batches.ipynb #9923568c
 def _partners(sides, labels, keys, r):
-    "For every real item a fake one of its key, taking turns; where there is none, the fake that was drawn for its place."
+    """For every real item a fake one of its key, taking turns.
+
+    Where there is none, the fake that was drawn for its place.
+    """
     fakes = {}
-    for i in r.permutation(np.flatnonzero(labels == FAKE)): fakes.setdefault(keys[i], deque()).append(i)
+    for i in r.permutation(np.flatnonzero(labels == FAKE)):
+        fakes.setdefault(keys[i], deque()).append(i)
     out = []
     for real, other in zip(*sides):
         mine = fakes.get(keys[real])
         out.append(mine[0] if mine else other)
-        if mine: mine.rotate(-1)
+        if mine:
+            mine.rotate(-1)
     return np.array(out)
 
 # %% ../nbs/50_batches.ipynb #eb1d10d8
-def _draws(n, k, generator): # n x k in 0..1, the same for an item of the first half of a batch and its partner in the second
-    return torch.rand((n + 1)//2, k, generator=generator).repeat(2, 1)[:n]
+def _draws(n, k, generator):
+    """n x k in 0..1, the same for an item of the first half of a batch and its partner in the
+    second.
+    """
+    return torch.rand((n + 1) // 2, k, generator=generator).repeat(2, 1)[:n]
 
+# %% ../nbs/50_batches.ipynb #ed64e027
 def resize_clip(clip, side):
-    return clip if clip.shape[-2:] == (side, side) else F.interpolate(clip, size=(side, side), mode='bilinear', antialias=True)
+    return (
+        clip
+        if clip.shape[-2:] == (side, side)
+        else F.interpolate(clip, size=(side, side), mode='bilinear', antialias=True)
+    )
 
-def crop_clips(
-    clips:list, # uint8 T x 3 x H x W each
-    size:int, # px
-    generator:torch.Generator,
-) -> Tensor: # uint8 B x T x 3 x size x size
-    "Shifted, and sometimes scaled, alike in all frames of a clip."
-    side, out = size + size//16, []
+# %% ../nbs/50_batches.ipynb #c6d9c8e4
+def crop_clips(clips: list, size: int, generator: torch.Generator) -> Tensor:
+    """Shifted, and sometimes scaled, alike in all frames of a clip.
+
+    Args:
+        clips: uint8 T x 3 x H x W each.
+        size: px.
+        generator: TODO.
+
+    Returns:
+        uint8 B x T x 3 x size x size.
+    """
+    side, out = size + size // 16, []
     for clip, u in zip(clips, _draws(len(clips), 4, generator).tolist()):
-        s = size if u[0] > .1 else round(.9*size + u[1]*(side - .9*size))
-        y, x = int(u[2]*(side - s + 1)), int(u[3]*(side - s + 1))
-        out.append(resize_clip(resize_clip(clip, side)[..., y:y + s, x:x + s], size))
+        s = size if u[0] > 0.1 else round(0.9 * size + u[1] * (side - 0.9 * size))
+        y, x = int(u[2] * (side - s + 1)), int(u[3] * (side - s + 1))
+        out.append(resize_clip(resize_clip(clip, side)[..., y : y + s, x : x + s], size))
     return torch.stack(out)
 
+# %% ../nbs/50_batches.ipynb #ba45b957
 def _blur(x):
-    k = x.new_tensor([1., 2, 1])/4
-    return F.conv2d(F.pad(x.flatten(0, 1), (1, 1, 1, 1), 'replicate'), torch.outer(k, k).expand(3, 1, 3, 3), groups=3).view_as(x)
+    k = x.new_tensor([1.0, 2, 1]) / 4
+    return F.conv2d(
+        F.pad(x.flatten(0, 1), (1, 1, 1, 1), 'replicate'),
+        torch.outer(k, k).expand(3, 1, 3, 3),
+        groups=3,
+    ).view_as(x)
 
-def jitter(
-    x:Tensor, # B x T x 3 x H x W in 0..1
-    generator:torch.Generator, # on the CPU, so that every machine draws the same
-) -> Tensor:
-    "Flip, brightness, contrast, blur and noise, one draw a clip."
+# %% ../nbs/50_batches.ipynb #309b9766
+def jitter(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Flip, brightness, contrast, blur and noise, one draw a clip.
+
+    Args:
+        x: B x T x 3 x H x W in 0..1.
+        generator: on the CPU, so that every machine draws the same.
+    """
     u = _draws(len(x), 7, generator)
-    flip, some_blur, some_noise = u[:, 0] < .5, (u[:, 3] < .05).nonzero()[:, 0], (u[:, 5] < .1).nonzero()[:, 0]
+    flip, some_blur, some_noise = (
+        u[:, 0] < 0.5,
+        (u[:, 3] < 0.05).nonzero()[:, 0],
+        (u[:, 5] < 0.1).nonzero()[:, 0],
+    )
     x = torch.where(flip.view(-1, 1, 1, 1, 1).to(x.device), x.flip(-1), x)
-    of = lambda v: v.view(-1, 1, 1, 1, 1).to(x.device)
+
+    def of(v):
+        return v.view(-1, 1, 1, 1, 1).to(x.device)
+
     mean = x.mean((1, 2, 3, 4), keepdim=True)
-    x = (x - mean)*of(.8 + .4*u[:, 1]) + mean + of(.2*u[:, 2] - .1)
-    if len(some_blur): x[some_blur] = torch.lerp(x[some_blur], _blur(x[some_blur]), of(u[some_blur, 4]))
-    if len(some_noise): x[some_noise] += of(.01*u[some_noise, 6])*torch.randn(x[some_noise].shape, generator=generator).to(x.device)
+    x = (x - mean) * of(0.8 + 0.4 * u[:, 1]) + mean + of(0.2 * u[:, 2] - 0.1)
+    if len(some_blur):
+        x[some_blur] = torch.lerp(x[some_blur], _blur(x[some_blur]), of(u[some_blur, 4]))
+    if len(some_noise):
+        x[some_noise] += of(0.01 * u[some_noise, 6]) * torch.randn(
+            x[some_noise].shape, generator=generator
+        ).to(x.device)
     return x.clamp(0, 1)
 
-def augment(
-    clips:list, # uint8 T x 3 x H x W each
-    size:int, # px
-    seed:int, # of this step
-    device='cpu',
-) -> Tensor: # B x T x 3 x size x size in 0..1
-    "A batch of clips as the detector sees it in training."
+# %% ../nbs/50_batches.ipynb #6a2e87f6
+def augment(clips: list, size: int, seed: int, device='cpu') -> Tensor:
+    """A batch of clips as the detector sees it in training.
+
+    Args:
+        clips: uint8 T x 3 x H x W each.
+        size: px.
+        seed: of this step.
+        device: TODO.
+
+    Returns:
+        B x T x 3 x size x size in 0..1.
+    """
     g = torch.Generator().manual_seed(seed)
-    return jitter(crop_clips(clips, size, g).to(device).float()/255, g)
+    return jitter(crop_clips(clips, size, g).to(device).float() / 255, g)

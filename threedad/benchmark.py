@@ -22,47 +22,102 @@ from .corpus import Store, preprocess
 from .audit import PLANES, people_folds, people_of, performer
 
 # %% ../nbs/65_benchmark.ipynb #238d5688
-BENCH = MappingProxyType(dict(
-    people=48, videos=96, frames=48, size=256, fps=25., seed=20261125, compression='c23',
-    manipulations=('face_swap', 'reenact', 'lip_sync', 'autoencoder', 'talking_head', 'self_blend'), difficulty=('easy', 'hard')))
+BENCH = MappingProxyType(
+    dict(
+        people=48,
+        videos=96,
+        frames=48,
+        size=256,
+        fps=25.0,
+        seed=20261125,
+        compression='c23',
+        manipulations=(
+            'face_swap',
+            'reenact',
+            'lip_sync',
+            'autoencoder',
+            'talking_head',
+            'self_blend',
+        ),
+        difficulty=('easy', 'hard'),
+    )
+)
 BENCH_SHA256 = '694ccd54e095d485aa0155b48a7033e1c00d70c4af6c334a68b4e9e996df3ca5'
 
-def bench_settings(
-    settings: Mapping = BENCH, # what is to be checked
-) -> dict:                     # arguments of `synthesize`; `UsageError` if anything differs from version 1
-    "The settings of synth-bench version 1, their checksum verified."
-    found = hashlib.sha256(json.dumps(dict(settings), sort_keys=True, separators=(',', ':')).encode()).hexdigest()
-    if found != BENCH_SHA256: raise UsageError(f'settings of synth-bench altered: their SHA-256 starts {found[:12]}, that of version 1 {BENCH_SHA256[:12]}')
+# %% ../nbs/65_benchmark.ipynb #181f17a7
+def bench_settings(settings: Mapping = BENCH) -> dict:
+    """The settings of synth-bench version 1, their checksum verified.
+
+    Args:
+        settings: what is to be checked.
+
+    Returns:
+        arguments of `synthesize`.
+
+    Raises:
+        UsageError: if anything differs from version 1.
+    """
+    found = hashlib.sha256(
+        json.dumps(dict(settings), sort_keys=True, separators=(',', ':')).encode()
+    ).hexdigest()
+    if found != BENCH_SHA256:
+        raise UsageError(
+            f'settings of synth-bench altered: their SHA-256 starts {found[:12]}, that of version 1 {BENCH_SHA256[:12]}'
+        )
     return dict(settings)
 
 # %% ../nbs/65_benchmark.ipynb #4ffea926
-def build_bench(
-    out: str | os.PathLike, # gets videos/ and store/
-    workers: int = 2,       # processes
-    progress: bool = True,  # show bars
-) -> Store:
-    "Make synth-bench, or what is missing of it."
+def build_bench(out: str | os.PathLike, workers: int = 2, progress: bool = True) -> Store:
+    """Make synth-bench, or what is missing of it.
+
+    Args:
+        out: gets videos/ and store/.
+        workers: processes.
+        progress: show bars.
+    """
     out = Path(out)
-    return preprocess(synthesize(out/'videos', **bench_settings(), workers=workers, progress=progress), out/'store', workers=workers, progress=progress)
+    return preprocess(
+        synthesize(out / 'videos', **bench_settings(), workers=workers, progress=progress),
+        out / 'store',
+        workers=workers,
+        progress=progress,
+    )
 
 # %% ../nbs/65_benchmark.ipynb #a50defe3
-_PREDICTIONS = ['video_id', 'clip', 'first_frame', 'score', 'label', 'manipulation', 'compression', 'corpus', 'group', 'detector']
+_PREDICTIONS = [
+    'video_id',
+    'clip',
+    'first_frame',
+    'score',
+    'label',
+    'manipulation',
+    'compression',
+    'corpus',
+    'group',
+    'detector',
+]
 
-def _predictions(videos, rows, name): # rows: video_id, clip, first_frame, score
+# %% ../nbs/65_benchmark.ipynb #d2822d7a
+def _predictions(videos, rows, name):
+    """rows: video_id, clip, first_frame, score."""
     return rows.merge(videos, on='video_id').assign(detector=name).reindex(columns=_PREDICTIONS)
 
-def _exchanged(labels, g): # labels that are independent of the true ones, as many fakes as before
+# %% ../nbs/65_benchmark.ipynb #4a97905d
+def _exchanged(labels, g):
+    """Labels that are independent of the true ones, as many fakes as before."""
     out = labels.copy()
     for kind in (REAL, FAKE):
         at = np.flatnonzero(labels == kind)
-        n = round(len(at)*(labels == FAKE).mean())
+        n = round(len(at) * (labels == FAKE).mean())
         out[at] = g.permutation(np.repeat([FAKE, REAL], [n, len(at) - n]))
     return out
 
+# %% ../nbs/65_benchmark.ipynb #9f2403da
 def _usable(store, videos):
     v = store.videos if videos is None else videos
     v = (v[v['status'] == 'ok'] if 'status' in v else v).reset_index(drop=True)
-    if set(v['label'].unique()) != {REAL, FAKE}: raise UsageError('a baseline needs real and fake videos, and no others')
+    if set(v['label'].unique()) != {REAL, FAKE}:
+        raise UsageError('a baseline needs real and fake videos, and no others')
     return v
 
 # %% ../nbs/65_benchmark.ipynb #0f327adf
@@ -73,153 +128,383 @@ def _search():
     from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
+
     fair = dict(class_weight='balanced')
-    models = [LogisticRegression(C=.02, max_iter=3000, **fair), LogisticRegression(C=.2, max_iter=3000, **fair), ExtraTreesClassifier(200, min_samples_leaf=3, max_features=.3, random_state=0, **fair),
-              HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=6, early_stopping=False, random_state=0, **fair)]
-    steps = [('impute', SimpleImputer(keep_empty_features=True)), ('scale', StandardScaler()), ('model', models[0])]
-    return GridSearchCV(Pipeline(steps), {'model': models}, scoring='roc_auc', cv=StratifiedGroupKFold(4))
+    models = [
+        LogisticRegression(C=0.02, max_iter=3000, **fair),
+        LogisticRegression(C=0.2, max_iter=3000, **fair),
+        ExtraTreesClassifier(200, min_samples_leaf=3, max_features=0.3, random_state=0, **fair),
+        HistGradientBoostingClassifier(
+            max_iter=60, max_leaf_nodes=6, early_stopping=False, random_state=0, **fair
+        ),
+    ]
+    steps = [
+        ('impute', SimpleImputer(keep_empty_features=True)),
+        ('scale', StandardScaler()),
+        ('model', models[0]),
+    ]
+    return GridSearchCV(
+        Pipeline(steps), {'model': models}, scoring='roc_auc', cv=StratifiedGroupKFold(4)
+    )
 
 # %% ../nbs/65_benchmark.ipynb #4c04e6d5
 def trajectory_baseline(
     store: Store,
-    videos: pd.DataFrame | None = None, # those to use; all readable ones if left out
-    seed: int = 0,                      # of the folds
+    videos: pd.DataFrame | None = None,
+    seed: int = 0,
     folds: int = 5,
-    shuffle: bool = False,              # exchange the labels that are trained on
-    progress: bool = True,              # show a bar
-) -> pd.DataFrame:                      # one row a video, each scored by a model that has not seen its people
-    "Score videos by the statistics of their trajectories."
+    shuffle: bool = False,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Score videos by the statistics of their trajectories.
+
+    Args:
+        store: TODO.
+        videos: those to use; all readable ones if left out.
+        seed: of the folds.
+        folds: TODO.
+        shuffle: exchange the labels that are trained on.
+        progress: show a bar.
+
+    Returns:
+        one row a video, each scored by a model that has not seen its people.
+    """
     from threadpoolctl import threadpool_limits
+
     v = _usable(store, videos)
-    t = feature_table(store.trajectories[store.trajectories['video_id'].isin(v['video_id'])], per_coefficient=True, progress=progress).set_index('video_id').loc[v['video_id']]
-    x, labels, people, g = t.drop(columns=['frames', 'seconds', 'fps']).to_numpy(float), v['label'].to_numpy(), people_of(v), rng(seed)
+    t = (
+        feature_table(
+            store.trajectories[store.trajectories['video_id'].isin(v['video_id'])],
+            per_coefficient=True,
+            progress=progress,
+        )
+        .set_index('video_id')
+        .loc[v['video_id']]
+    )
+    x, labels, people, g = (
+        t.drop(columns=['frames', 'seconds', 'fps']).to_numpy(float),
+        v['label'].to_numpy(),
+        people_of(v),
+        rng(seed),
+    )
     score = np.zeros(len(v))
-    for train, test in progress_bar(people_folds(labels, people, folds, seed), 'trajectory baseline', unit='fold', disable=not progress):
-        if len(np.unique(people[train])) < 4: raise UsageError('choosing a model needs four groups of people that share no video in every fold')
+    for train, test in progress_bar(
+        people_folds(labels, people, folds, seed),
+        'trajectory baseline',
+        unit='fold',
+        disable=not progress,
+    ):
+        if len(np.unique(people[train])) < 4:
+            raise UsageError(
+                'choosing a model needs four groups of people that share no video in every fold'
+            )
         given = _exchanged(labels[train], g) if shuffle else labels[train]
-        with threadpool_limits(1): score[test] = _search().fit(x[train], given, groups=people[train]).predict_proba(x[test])[:, 1]
+        with threadpool_limits(1):
+            score[test] = (
+                _search().fit(x[train], given, groups=people[train]).predict_proba(x[test])[:, 1]
+            )
     first = store.trajectories.groupby('video_id')['frame'].min()
-    rows = pd.DataFrame(dict(video_id=v['video_id'], clip=0, first_frame=first.loc[v['video_id']].to_numpy(), score=score))
-    return _predictions(v, rows, 'trajectory' + ' (labels exchanged)'*shuffle)
+    rows = pd.DataFrame(
+        dict(
+            video_id=v['video_id'],
+            clip=0,
+            first_frame=first.loc[v['video_id']].to_numpy(),
+            score=score,
+        )
+    )
+    return _predictions(v, rows, 'trajectory' + ' (labels exchanged)' * shuffle)
 
 # %% ../nbs/65_benchmark.ipynb #f7594072
-_BATCH = 32 # pairs
+_BATCH = 32  # pairs
+
 
 @contextlib.contextmanager
-def _one_thread(): # a small network is slower on two threads that compete with other work than on one
+def _one_thread():
+    """A small network is slower on two threads that compete with other work than on one."""
     import torch
+
     n = torch.get_num_threads()
     torch.set_num_threads(1)
-    try: yield
-    finally: torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n)
 
+# %% ../nbs/65_benchmark.ipynb #296812a9
 def _frame_net(width=16):
     import torch, torch.nn.functional as F
     from torch import nn
-    def block(i, o, stride): return nn.Sequential(nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU(True))
+
+    def block(i, o, stride):
+        return nn.Sequential(
+            nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU(True)
+        )
+
     class FrameNet(nn.Module):
         def __init__(self, w):
             super().__init__()
-            self.register_buffer('highpass', torch.tensor(-PLANES/4).expand(3, 1, 3, 3).clone())
-            self.body = nn.Sequential(block(6, w, 2), block(w, 2*w, 2), block(2*w, 2*w, 1), block(2*w, 4*w, 2), block(4*w, 4*w, 1), block(4*w, 8*w, 2),
-                                      nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(.3), nn.Linear(8*w, 1))
-        def forward(self, x): # uint8 B x 3 x H x W -> logits B
-            x = x.float()/255
-            return self.body(torch.cat([4*(x - .5), 20*F.conv2d(x, self.highpass, padding=1, groups=3)], 1))[:, 0]
+            self.register_buffer('highpass', torch.tensor(-PLANES / 4).expand(3, 1, 3, 3).clone())
+            self.body = nn.Sequential(
+                block(6, w, 2),
+                block(w, 2 * w, 2),
+                block(2 * w, 2 * w, 1),
+                block(2 * w, 4 * w, 2),
+                block(4 * w, 4 * w, 1),
+                block(4 * w, 8 * w, 2),
+                nn.AdaptiveAvgPool2d(1),
+                nn.Flatten(),
+                nn.Dropout(0.3),
+                nn.Linear(8 * w, 1),
+            )
+
+        def forward(self, x):
+            """uint8 B x 3 x H x W -> logits B."""
+            x = x.float() / 255
+            return self.body(
+                torch.cat([4 * (x - 0.5), 20 * F.conv2d(x, self.highpass, padding=1, groups=3)], 1)
+            )[:, 0]
+
     return FrameNet(width)
 
 # %% ../nbs/65_benchmark.ipynb #59aa759f
-def _train_frames(images, labels, performer, train, epochs, seed, tick, slack): # images: V x N x 3 x S x S
+def _train_frames(images, labels, performer, train, epochs, seed, tick, slack):
+    """images: V x N x 3 x S x S."""
     import torch
+
     g, n, size = rng(seed), images.shape[1], images.shape[-1] - slack
     fakes, reals = (train[labels[train] == k] for k in (FAKE, REAL))
     own = {p: reals[performer[reals] == p] for p in np.unique(performer[fakes])}
-    parts = [p for _ in range(epochs) for p in np.array_split(g.permutation(len(fakes)*n), max(1, len(fakes)*n//_BATCH))]
+    parts = [
+        p
+        for _ in range(epochs)
+        for p in np.array_split(g.permutation(len(fakes) * n), max(1, len(fakes) * n // _BATCH))
+    ]
     net = _frame_net()
-    optimizer = torch.optim.AdamW(net.parameters(), weight_decay=.05)
+    optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=len(parts))
     for part in parts:
-        i, k = fakes[part//n], part % n
+        i, k = fakes[part // n], part % n
         partner = [g.choice(own[performer[j]] if len(own[performer[j]]) else reals) for j in i]
-        (dx, dy), target = g.integers(0, slack + 1, 2), torch.cat([torch.ones(len(i)), torch.zeros(len(i))])
-        x = images[np.r_[i, partner], np.r_[k, k]][..., dy:dy + size, dx:dx + size]
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(net(x.flip(3) if g.random() < .5 else x), target)
-        optimizer.zero_grad(); loss.backward(); optimizer.step(); schedule.step(); tick()
+        (dx, dy), target = (
+            g.integers(0, slack + 1, 2),
+            torch.cat([torch.ones(len(i)), torch.zeros(len(i))]),
+        )
+        x = images[np.r_[i, partner], np.r_[k, k]][..., dy : dy + size, dx : dx + size]
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(
+            net(x.flip(3) if g.random() < 0.5 else x), target
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        tick()
     return net.eval()
 
 # %% ../nbs/65_benchmark.ipynb #653ccc27
 def frame_baseline(
     store: Store,
-    videos: pd.DataFrame | None = None, # those to use; all readable ones if left out
-    seed: int = 0,                      # of folds, weights and batches
-    epochs: int = 3,                    # times that every frame of a fake is seen
+    videos: pd.DataFrame | None = None,
+    seed: int = 0,
+    epochs: int = 3,
     folds: int = 3,
-    frames: int = 8,                    # evenly spaced, of a video
-    size: int = 112,                    # px
-    shuffle: bool = False,              # exchange the labels that are trained on
-    progress: bool = True,              # show bars
-) -> pd.DataFrame:                      # one row a frame, each scored by a network that has not seen its people
-    "Score videos by what a small network sees in single frames."
+    frames: int = 8,
+    size: int = 112,
+    shuffle: bool = False,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Score videos by what a small network sees in single frames.
+
+    Args:
+        store: TODO.
+        videos: those to use; all readable ones if left out.
+        seed: of folds, weights and batches.
+        epochs: times that every frame of a fake is seen.
+        folds: TODO.
+        frames: evenly spaced, of a video.
+        size: px.
+        shuffle: exchange the labels that are trained on.
+        progress: show bars.
+
+    Returns:
+        one row a frame, each scored by a network that has not seen its people.
+    """
     import torch
+
     v, slack, steps = _usable(store, videos), 8, []
     images = torch.empty((len(v), frames, 3, size + slack, size + slack), dtype=torch.uint8)
-    for i, video in enumerate(progress_bar(v['video_id'], 'read crops', unit='video', disable=not progress, delay=2)):
+    for i, video in enumerate(
+        progress_bar(v['video_id'], 'read crops', unit='video', disable=not progress, delay=2)
+    ):
         have = store.shard(video)['frame'].to_numpy()
         steps.append(have[np.linspace(0, len(have) - 1, frames).round().astype(int)])
-        images[i] = torch.from_numpy(store.crops(video, list(steps[-1]), size + slack)).permute(0, 3, 1, 2)
-    labels, who, people, g, score = v['label'].to_numpy(), performer(v['group']).to_numpy(), people_of(v), rng(seed), np.zeros((len(v), frames))
+        images[i] = torch.from_numpy(store.crops(video, list(steps[-1]), size + slack)).permute(
+            0, 3, 1, 2
+        )
+    labels, who, people, g, score = (
+        v['label'].to_numpy(),
+        performer(v['group']).to_numpy(),
+        people_of(v),
+        rng(seed),
+        np.zeros((len(v), frames)),
+    )
     cut = people_folds(labels, people, folds, seed)
-    with _one_thread(), torch.random.fork_rng(devices=[]), progress_bar(desc='frame baseline', total=sum(epochs*max(1, (labels[train] == FAKE).sum()*frames//_BATCH) for train, _ in cut), unit='batch', disable=not progress) as bar:
+    with (
+        _one_thread(),
+        torch.random.fork_rng(devices=[]),
+        progress_bar(
+            desc='frame baseline',
+            total=sum(
+                epochs * max(1, (labels[train] == FAKE).sum() * frames // _BATCH)
+                for train, _ in cut
+            ),
+            unit='batch',
+            disable=not progress,
+        ) as bar,
+    ):
         for fold, (train, test) in enumerate(cut):
-            torch.manual_seed(1000*seed + fold)
+            torch.manual_seed(1000 * seed + fold)
             given = labels.copy()
-            if shuffle: given[train] = _exchanged(labels[train], g)
-            net = _train_frames(images, given, who, train, epochs, [seed, fold], bar.update, slack=slack)
-            with torch.inference_mode(): score[test] = torch.stack([net(images[i, :, :, slack//2:slack//2 + size, slack//2:slack//2 + size]).sigmoid() for i in test]).numpy()
-    rows = pd.DataFrame(dict(video_id=np.repeat(v['video_id'].to_numpy(), frames), clip=np.tile(np.arange(frames), len(v)), first_frame=np.concatenate(steps), score=score.ravel()))
-    return _predictions(v, rows, 'frames' + ' (labels exchanged)'*shuffle)
+            if shuffle:
+                given[train] = _exchanged(labels[train], g)
+            net = _train_frames(
+                images, given, who, train, epochs, [seed, fold], bar.update, slack=slack
+            )
+            with torch.inference_mode():
+                score[test] = torch.stack(
+                    [
+                        net(
+                            images[
+                                i,
+                                :,
+                                :,
+                                slack // 2 : slack // 2 + size,
+                                slack // 2 : slack // 2 + size,
+                            ]
+                        ).sigmoid()
+                        for i in test
+                    ]
+                ).numpy()
+    rows = pd.DataFrame(
+        dict(
+            video_id=np.repeat(v['video_id'].to_numpy(), frames),
+            clip=np.tile(np.arange(frames), len(v)),
+            first_frame=np.concatenate(steps),
+            score=score.ravel(),
+        )
+    )
+    return _predictions(v, rows, 'frames' + ' (labels exchanged)' * shuffle)
 
 # %% ../nbs/65_benchmark.ipynb #31263fd7
-def baseline_table(
-    predictions: pd.DataFrame, # of one or more baselines, one row a frame or video
-    videos: pd.DataFrame,      # video_id, and difficulty where there are halves
-    seed: int = 0,             # of the bootstrap
-) -> pd.DataFrame:             # detector, half, manipulation, auc, low, high, real, fake (videos)
-    "Video AUC by detector, half and manipulation."
+def baseline_table(predictions: pd.DataFrame, videos: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Video AUC by detector, half and manipulation.
+
+    Args:
+        predictions: of one or more baselines, one row a frame or video.
+        videos: video_id, and difficulty where there are halves.
+        seed: of the bootstrap.
+
+    Returns:
+        detector, half, manipulation, auc, low, high, real, fake (videos).
+    """
     from threedad.evaluate import auc_ci, video_scores
+
     v, rows = video_scores(predictions), []
-    v = v.assign(half=v['video_id'].map(videos.set_index('video_id')['difficulty']) if 'difficulty' in videos else None)
+    v = v.assign(
+        half=v['video_id'].map(videos.set_index('video_id')['difficulty'])
+        if 'difficulty' in videos
+        else None
+    )
     for detector, d in v.groupby('detector', sort=False):
         for half, h in [('all', d), *d.groupby('half')]:
             fakes, reals = (h[h['label'] == k] for k in (FAKE, REAL))
             for kind, f in [('all', fakes), *fakes.groupby('manipulation', sort=False)]:
                 t = pd.concat([reals, f])
                 ci = auc_ci(t['label'], t['score'], people_of(t), seed=seed)
-                rows.append(dict(detector=detector, half=half, manipulation=kind, auc=ci.auc, low=ci.low, high=ci.high, real=len(reals), fake=len(f)))
+                rows.append(
+                    dict(
+                        detector=detector,
+                        half=half,
+                        manipulation=kind,
+                        auc=ci.auc,
+                        low=ci.low,
+                        high=ci.high,
+                        real=len(reals),
+                        fake=len(f),
+                    )
+                )
     return pd.DataFrame(rows)
 
 # %% ../nbs/65_benchmark.ipynb #6943203f
 def plot_baselines(
-    table: pd.DataFrame, # of `baseline_table`, with halves
-    title: str = 'Baselines by manipulation',
+    table: pd.DataFrame, title: str = 'Baselines by manipulation'
 ) -> 'matplotlib.figure.Figure':
-    "AUC of each manipulation with its interval, halves side by side, a panel a detector."
+    """AUC of each manipulation with its interval, halves side by side, a panel a detector.
+
+    Args:
+        table: of `baseline_table`, with halves.
+        title: TODO.
+    """
     import matplotlib.pyplot as plt
-    detectors, kinds, halves = (table[c].drop_duplicates().tolist() for c in ('detector', 'manipulation', 'half'))
-    halves, at = [h for h in halves if h != 'all'] or ['all'], {k: i for i, k in enumerate([*(k for k in kinds if k != 'all'), 'all'])}
-    fig, axes = plt.subplots(len(detectors), 1, figsize=(1.6 + 1.05*len(at), .8 + 2.4*len(detectors)), sharex=True, sharey=True, squeeze=False, layout='constrained')
+
+    detectors, kinds, halves = (
+        table[c].drop_duplicates().tolist() for c in ('detector', 'manipulation', 'half')
+    )
+    halves, at = (
+        [h for h in halves if h != 'all'] or ['all'],
+        {k: i for i, k in enumerate([*(k for k in kinds if k != 'all'), 'all'])},
+    )
+    fig, axes = plt.subplots(
+        len(detectors),
+        1,
+        figsize=(1.6 + 1.05 * len(at), 0.8 + 2.4 * len(detectors)),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout='constrained',
+    )
     for ax, detector in zip(axes[:, 0], detectors):
-        ax.axhline(.5, color='#777777', lw=1, ls='--', zorder=0)
+        ax.axhline(0.5, color='#777777', lw=1, ls='--', zorder=0)
         for j, half in enumerate(halves):
             t = table[(table['detector'] == detector) & (table['half'] == half)]
-            x = t['manipulation'].map(at) + .24*(j - (len(halves) - 1)/2)
-            ax.errorbar(x, t['auc'], [t['auc'] - t['low'], t['high'] - t['auc']], fmt='oDs'[j % 3], color=PALETTE[(2, 3, 4)[j % 3]], ms=6, lw=1.6, capsize=3, label=half)
-        ax.axvspan(len(at) - 1.5, len(at) - .5, color='#000000', alpha=.05, lw=0)
+            x = t['manipulation'].map(at) + 0.24 * (j - (len(halves) - 1) / 2)
+            ax.errorbar(
+                x,
+                t['auc'],
+                [t['auc'] - t['low'], t['high'] - t['auc']],
+                fmt='oDs'[j % 3],
+                color=PALETTE[(2, 3, 4)[j % 3]],
+                ms=6,
+                lw=1.6,
+                capsize=3,
+                label=half,
+            )
+        ax.axvspan(len(at) - 1.5, len(at) - 0.5, color='#000000', alpha=0.05, lw=0)
         ax.set_title(detector, loc='left', fontsize=10)
-        ax.set(ylabel='video AUC', xlim=(-.5, len(at) - .5), ylim=(min(.4, table['low'].min() - .03), 1.03)); ax.grid(axis='y', alpha=.25, lw=.6); ax.spines[['top', 'right']].set_visible(False)
+        ax.set(
+            ylabel='video AUC',
+            xlim=(-0.5, len(at) - 0.5),
+            ylim=(min(0.4, table['low'].min() - 0.03), 1.03),
+        )
+        ax.grid(axis='y', alpha=0.25, lw=0.6)
+        ax.spines[['top', 'right']].set_visible(False)
     axes[-1, 0].set_xticks(range(len(at)), [k.replace('_', ' ') for k in at])
     axes[-1, 0].set_xlabel('manipulation')
-    axes[-1, 0].annotate('chance', (-.45, .5), (0, -3), textcoords='offset points', va='top', fontsize=8, color='#555555')
-    axes[0, 0].legend(ncols=len(halves), frameon=False, loc='lower right', bbox_to_anchor=(1, 1), borderaxespad=0, fontsize=9)
-    fig.suptitle(title, x=.01, ha='left', fontsize=11, fontweight='bold')
+    axes[-1, 0].annotate(
+        'chance',
+        (-0.45, 0.5),
+        (0, -3),
+        textcoords='offset points',
+        va='top',
+        fontsize=8,
+        color='#555555',
+    )
+    axes[0, 0].legend(
+        ncols=len(halves),
+        frameon=False,
+        loc='lower right',
+        bbox_to_anchor=(1, 1),
+        borderaxespad=0,
+        fontsize=9,
+    )
+    fig.suptitle(title, x=0.01, ha='left', fontsize=11, fontweight='bold')
     return fig

@@ -17,87 +17,194 @@ from .pipeline import demo, evaluate_detector
 # %% ../nbs/83_cli.ipynb #ebe6a0df
 def _synth(args):
     from threedad.synthset import synthesize
-    videos = synthesize(args.out, people=args.people, videos=args.videos, frames=args.frames, size=args.size, seed=args.seed, manipulations=args.manipulations,
-                        compression=args.compression, difficulty=args.difficulty, holdout=args.holdout, workers=args.workers)
-    print(f'{len(videos)} videos ({(videos.label == 0).sum()} real, {(videos.label == 1).sum()} fake) in {args.out}, listed in {Path(args.out)/"videos.parquet"}')
+
+    videos = synthesize(
+        args.out,
+        people=args.people,
+        videos=args.videos,
+        frames=args.frames,
+        size=args.size,
+        seed=args.seed,
+        manipulations=args.manipulations,
+        compression=args.compression,
+        difficulty=args.difficulty,
+        holdout=args.holdout,
+        workers=args.workers,
+    )
+    print(
+        f'{len(videos)} videos ({(videos.label == 0).sum()} real, {(videos.label == 1).sum()} fake) in {args.out}, listed in {Path(args.out) / "videos.parquet"}'
+    )
 
 # %% ../nbs/83_cli.ipynb #24f00002
 def _forge(args):
     from threedad.forge import forge_video
-    f = forge_video(args.video, args.manipulation, args.out, other=args.other, seed=args.seed, strength=args.strength, temporal=args.temporal, mask=args.mask)
-    print(f'{f}\n{args.out} says in its container that it is altered; the coefficients it shows are in {Path(args.out).with_suffix(".parquet")}' + (f', the mask in {args.mask}' if args.mask else ''))
 
+    f = forge_video(
+        args.video,
+        args.manipulation,
+        args.out,
+        other=args.other,
+        seed=args.seed,
+        strength=args.strength,
+        temporal=args.temporal,
+        mask=args.mask,
+    )
+    print(
+        f'{f}\n{args.out} says in its container that it is altered; the coefficients it shows are in {Path(args.out).with_suffix(".parquet")}'
+        + (f', the mask in {args.mask}' if args.mask else '')
+    )
 
 # %% ../nbs/83_cli.ipynb #7b5a1b34
 def _track(args):
     import matplotlib, pandas as pd
+
     matplotlib.use('Agg')
     from threedad.core import atomic_path
     from threedad.facevideo import analyse_isolated
     from threedad.plots import plot_trajectories
+
     a = analyse_isolated(args.video, args.timeout, stop=args.frames)
     table, out = a.table, Path(args.out)
-    fig = plot_trajectories({Path(args.video).stem: table}, ['yaw', 'pitch', 'roll', 'jawOpen', 'eyeBlinkLeft', 'identity_drift'], title=f'{Path(args.video).name} in 3DMM space')
-    write_table(table, out/'trajectories.parquet')
-    write_table(pd.concat([table[['video_id', 'frame', 'time']], a.errors], axis=1), out/'errors.parquet')
-    write_table(a.track.table(), out/'frames.parquet')
+    fig = plot_trajectories(
+        {Path(args.video).stem: table},
+        ['yaw', 'pitch', 'roll', 'jawOpen', 'eyeBlinkLeft', 'identity_drift'],
+        title=f'{Path(args.video).name} in 3DMM space',
+    )
+    write_table(table, out / 'trajectories.parquet')
+    write_table(
+        pd.concat([table[['video_id', 'frame', 'time']], a.errors], axis=1), out / 'errors.parquet'
+    )
+    write_table(a.track.table(), out / 'frames.parquet')
     if args.csv:
-        with atomic_path(out/'trajectories.csv') as tmp: table.to_csv(tmp, index=False)
-    a.track.save(out/'track.npz')
-    with atomic_path(out/'trajectories.png') as tmp: fig.savefig(tmp)
-    print(f'{a.track}\n{len(table)} rows in {out/"trajectories.parquet"}, their standard errors in {out/"errors.parquet"}; every frame in {out/"frames.parquet"}; figure {out/"trajectories.png"}; landmarks {out/"track.npz"}')
-    if a.track.error: print(f'note: {a.track.error}', file=sys.stderr)
+        with atomic_path(out / 'trajectories.csv') as tmp:
+            table.to_csv(tmp, index=False)
+    a.track.save(out / 'track.npz')
+    with atomic_path(out / 'trajectories.png') as tmp:
+        fig.savefig(tmp)
+    print(
+        f'{a.track}\n{len(table)} rows in {out / "trajectories.parquet"}, their standard errors in {out / "errors.parquet"}; every frame in {out / "frames.parquet"}; figure {out / "trajectories.png"}; landmarks {out / "track.npz"}'
+    )
+    if a.track.error:
+        print(f'note: {a.track.error}', file=sys.stderr)
 
 # %% ../nbs/83_cli.ipynb #a99d2350
 def _train(args):
     from threedad.corpus import Store
     from threedad.training import train
-    net = train(Store(args.store), args.out, preset=args.preset, seed=args.seed, shuffle_labels=args.shuffle_labels,
-                epochs=args.epochs, clips_per_video=args.clips_per_video)
-    file = net.save(Path(args.out)/'detector.safetensors', half=True)
-    print(f'detector in {file}: {net.training_info["trained_on"]}, validation AUC {net.training_info.get("val_auc", float("nan")):.3f}')
 
+    net = train(
+        Store(args.store),
+        args.out,
+        preset=args.preset,
+        seed=args.seed,
+        shuffle_labels=args.shuffle_labels,
+        epochs=args.epochs,
+        clips_per_video=args.clips_per_video,
+    )
+    file = net.save(Path(args.out) / 'detector.safetensors', half=True)
+    print(
+        f'detector in {file}: {net.training_info["trained_on"]}, validation AUC {net.training_info.get("val_auc", float("nan")):.3f}'
+    )
+
+# %% ../nbs/83_cli.ipynb #2c50bf54
 def _evaluate(args):
     m = evaluate_detector(args.store, args.detector, args.out, split=args.split, seed=args.seed)
     from threedad.report import corpus_report
+
     page = corpus_report(args.out, store=args.store)
     _print_metrics(m)
     print(f'open {page}')
 
+# %% ../nbs/83_cli.ipynb #a8d07789
 def _print_metrics(m):
     low, high = m['video_auc_ci']
-    rows = [('video AUC', f'{m["video_auc"]:.3f}' + ('' if low is None else f'   (95 % interval {low:.3f} to {high:.3f})')), ('clip AUC', f'{m["clip_auc"]:.3f}'),
-            ('equal error rate', f'{m["eer"]:.3f}'), ('tested on', f'{m["videos"]["real"]} real and {m["videos"]["fake"]} fake videos, {m["clips"]["real"] + m["clips"]["fake"]} clips')]
-    rows += [(f'  {k}', f'AUC {d["video_auc"]:.3f} on {d["videos"]} fakes') for k, d in m['manipulations'].items()]
+    rows = [
+        (
+            'video AUC',
+            f'{m["video_auc"]:.3f}'
+            + ('' if low is None else f'   (95 % interval {low:.3f} to {high:.3f})'),
+        ),
+        ('clip AUC', f'{m["clip_auc"]:.3f}'),
+        ('equal error rate', f'{m["eer"]:.3f}'),
+        (
+            'tested on',
+            f'{m["videos"]["real"]} real and {m["videos"]["fake"]} fake videos, {m["clips"]["real"] + m["clips"]["fake"]} clips',
+        ),
+    ]
+    rows += [
+        (f'  {k}', f'AUC {d["video_auc"]:.3f} on {d["videos"]} fakes')
+        for k, d in m['manipulations'].items()
+    ]
     print('\n'.join(f'{k:<22}{v}' for k, v in rows))
 
 # %% ../nbs/83_cli.ipynb #6e6b8155
 def _detect(args):
     from threedad.detect import detect
     from threedad.report import report
+
     v = detect(args.video, detector=args.detector, timeout=args.timeout, stop=args.frames)
-    if args.report: report(v, args.report)
-    if args.json: print(json.dumps(v.to_json(), indent=2)); return
-    print(f'{v.video}: looks {v.call}, score {v.score:.3f}\n{len(v.clips)} clips, {v.faces_found} of {v.frames} frames with a face, detector {v.detector}')
-    for w in v.warnings: print(f'note: {w}')
+    if args.report:
+        report(v, args.report)
+    if args.json:
+        print(json.dumps(v.to_json(), indent=2))
+        return
+    print(
+        f'{v.video}: looks {v.call}, score {v.score:.3f}\n{len(v.clips)} clips, {v.faces_found} of {v.frames} frames with a face, detector {v.detector}'
+    )
+    for w in v.warnings:
+        print(f'note: {w}')
     print(v.notice)
-    if args.report: print(f'open {args.report}')
+    if args.report:
+        print(f'open {args.report}')
 
 # %% ../nbs/83_cli.ipynb #7f7dff62
 def _synth_options(p, videos, people, each):
-    p.add_argument('--videos', type=_count, default=videos, metavar='N', help=f'how many real ones; each also yields {each} (default {videos})')
-    p.add_argument('--people', type=_count, default=people, metavar='N', help=f'how many people appear in them (default {people})')
-    p.add_argument('--frames', type=_count, default=48, metavar='N', help='frames of a video (default 48)')
-    p.add_argument('--size', type=_count, default=256, metavar='PX', help='sides of a video (default 256)')
+    p.add_argument(
+        '--videos',
+        type=_count,
+        default=videos,
+        metavar='N',
+        help=f'how many real ones; each also yields {each} (default {videos})',
+    )
+    p.add_argument(
+        '--people',
+        type=_count,
+        default=people,
+        metavar='N',
+        help=f'how many people appear in them (default {people})',
+    )
+    p.add_argument(
+        '--frames', type=_count, default=48, metavar='N', help='frames of a video (default 48)'
+    )
+    p.add_argument(
+        '--size', type=_count, default=256, metavar='PX', help='sides of a video (default 256)'
+    )
 
+# %% ../nbs/83_cli.ipynb #7d0776f4
 def _demo(args):
-    m = demo(args.out, videos=args.videos, people=args.people, frames=args.frames, size=args.size, epochs=args.epochs, preset=args.preset,
-             seed=args.seed, workers=args.workers, shuffle_labels=args.shuffle_labels)
+    m = demo(
+        args.out,
+        videos=args.videos,
+        people=args.people,
+        frames=args.frames,
+        size=args.size,
+        epochs=args.epochs,
+        preset=args.preset,
+        seed=args.seed,
+        workers=args.workers,
+        shuffle_labels=args.shuffle_labels,
+    )
     _print_metrics(m)
-    print(f'{"time":<22}' + ', '.join(f'{k} {v:.0f} s' for k, v in m['seconds'].items()) + f'\n{"peak memory":<22}{m["peak_memory_mb"]} MB\n')
+    print(
+        f'{"time":<22}'
+        + ', '.join(f'{k} {v:.0f} s' for k, v in m['seconds'].items())
+        + f'\n{"peak memory":<22}{m["peak_memory_mb"]} MB\n'
+    )
     out = Path(args.out)
-    print(f'open {out/"report.html"}          what came out, in a browser\n     {out/"figures"}              the figures alone\n'
-          f'try  threedad detect VIDEO --detector {out/"detector.safetensors"} --report verdict.html')
+    print(
+        f'open {out / "report.html"}          what came out, in a browser\n     {out / "figures"}              the figures alone\n'
+        f'try  threedad detect VIDEO --detector {out / "detector.safetensors"} --report verdict.html'
+    )
 
 # %% ../nbs/83_cli.ipynb #076ce2ef
 EXAMPLES = '''examples:
@@ -113,113 +220,308 @@ EXAMPLES = '''examples:
 A score is a research and teaching instrument, not evidence.
 Exit codes: 0 done, 1 a bug, 2 something given cannot be used (one line says what), 130 interrupted.'''
 
+# %% ../nbs/83_cli.ipynb #ced1f656
 def _count(s):
-    try: n = int(s)
-    except ValueError: n = 0
-    if n < 1: raise argparse.ArgumentTypeError(f'{s!r} is not a positive whole number')
+    try:
+        n = int(s)
+    except ValueError:
+        n = 0
+    if n < 1:
+        raise argparse.ArgumentTypeError(f'{s!r} is not a positive whole number')
     return n
 
-_MANIPULATIONS = ('face_swap', 'reenact', 'lip_sync', 'autoencoder', 'talking_head', 'self_blend') # of threedad.forge, which is slow to import
+# %% ../nbs/83_cli.ipynb #b68ac9c2
+# of threedad.forge, which is slow to import
+_MANIPULATIONS = ('face_swap', 'reenact', 'lip_sync', 'autoencoder', 'talking_head', 'self_blend')
 
-def _seed(p): p.add_argument('--seed', type=int, default=0, help='same seed, same result (default 0)')
 
+def _seed(p):
+    p.add_argument('--seed', type=int, default=0, help='same seed, same result (default 0)')
+
+# %% ../nbs/83_cli.ipynb #609dce06
 def _video(p):
     p.add_argument('video', metavar='VIDEO', help='a video file')
     p.add_argument('--frames', type=_count, metavar='N', help='look at the first N frames only')
-    p.add_argument('--timeout', type=float, default=900, metavar='S', help='seconds that decoding and tracking may take (default 900)')
+    p.add_argument(
+        '--timeout',
+        type=float,
+        default=900,
+        metavar='S',
+        help='seconds that decoding and tracking may take (default 900)',
+    )
 
 # %% ../nbs/83_cli.ipynb #77330bdb
 def _making(command):
-    p = command('synth', _synth, 'generate talking people, real and forged', '--out faces', '--out faces --videos 20 --people 8 --seed 1', '--out faces --manipulations autoencoder self_blend --compression c23 c40 --difficulty easy hard')
+    p = command(
+        'synth',
+        _synth,
+        'generate talking people, real and forged',
+        '--out faces',
+        '--out faces --videos 20 --people 8 --seed 1',
+        '--out faces --manipulations autoencoder self_blend --compression c23 c40 --difficulty easy hard',
+    )
     p.add_argument('--out', required=True, metavar='DIR', help='where the videos go')
     _synth_options(p, 10, 8, 'one of every manipulation')
-    p.add_argument('--manipulations', nargs='+', default=list(_MANIPULATIONS), choices=_MANIPULATIONS, metavar='KIND', help=f'any of {", ".join(_MANIPULATIONS)} (default all)')
-    p.add_argument('--compression', nargs='+', default=['c23'], choices=('raw', 'c23', 'c40'), metavar='C', help='any of raw, c23, c40 (default c23)')
-    p.add_argument('--difficulty', nargs='+', default=['mixed'], choices=('easy', 'hard', 'mixed'), metavar='D', help='easy, hard, mixed; of several, pairs of people take turns (default mixed)')
-    p.add_argument('--holdout', nargs='+', default=[], choices=_MANIPULATIONS, metavar='KIND', help='manipulations made for the test people only')
+    p.add_argument(
+        '--manipulations',
+        nargs='+',
+        default=list(_MANIPULATIONS),
+        choices=_MANIPULATIONS,
+        metavar='KIND',
+        help=f'any of {", ".join(_MANIPULATIONS)} (default all)',
+    )
+    p.add_argument(
+        '--compression',
+        nargs='+',
+        default=['c23'],
+        choices=('raw', 'c23', 'c40'),
+        metavar='C',
+        help='any of raw, c23, c40 (default c23)',
+    )
+    p.add_argument(
+        '--difficulty',
+        nargs='+',
+        default=['mixed'],
+        choices=('easy', 'hard', 'mixed'),
+        metavar='D',
+        help='easy, hard, mixed; of several, pairs of people take turns (default mixed)',
+    )
+    p.add_argument(
+        '--holdout',
+        nargs='+',
+        default=[],
+        choices=_MANIPULATIONS,
+        metavar='KIND',
+        help='manipulations made for the test people only',
+    )
     p.add_argument('--workers', type=_count, default=2, metavar='N', help='processes (default 2)')
     _seed(p)
 
-    p = command('forge', _forge, 'forge the face in a video of your own', 'holiday.mp4 --manipulation lip_sync --out forged.mp4', 'holiday.mp4 --manipulation face_swap --other friend.mp4 --out forged.mp4 --mask mask.mp4 --strength 0.2')
+    p = command(
+        'forge',
+        _forge,
+        'forge the face in a video of your own',
+        'holiday.mp4 --manipulation lip_sync --out forged.mp4',
+        'holiday.mp4 --manipulation face_swap --other friend.mp4 --out forged.mp4 --mask mask.mp4 --strength 0.2',
+    )
     p.add_argument('video', metavar='VIDEO', help='a video file')
-    p.add_argument('--manipulation', required=True, choices=_MANIPULATIONS, metavar='KIND', help=f'one of {", ".join(_MANIPULATIONS)}')
-    p.add_argument('--out', required=True, metavar='FILE', help='the forged video; its coefficients go beside it as .parquet')
-    p.add_argument('--other', metavar='VIDEO', help='whose face or performance is put in; somebody synthetic if left out')
-    p.add_argument('--strength', type=float, default=.5, metavar='S', help='0 subtle .. 1 blatant (default 0.5)')
-    p.add_argument('--temporal', type=float, metavar='T', help='-1 smoothed .. 1 jittering; that of the manipulation if left out')
-    p.add_argument('--mask', metavar='FILE', help='write the mask of what was altered as a video too')
+    p.add_argument(
+        '--manipulation',
+        required=True,
+        choices=_MANIPULATIONS,
+        metavar='KIND',
+        help=f'one of {", ".join(_MANIPULATIONS)}',
+    )
+    p.add_argument(
+        '--out',
+        required=True,
+        metavar='FILE',
+        help='the forged video; its coefficients go beside it as .parquet',
+    )
+    p.add_argument(
+        '--other',
+        metavar='VIDEO',
+        help='whose face or performance is put in; somebody synthetic if left out',
+    )
+    p.add_argument(
+        '--strength',
+        type=float,
+        default=0.5,
+        metavar='S',
+        help='0 subtle .. 1 blatant (default 0.5)',
+    )
+    p.add_argument(
+        '--temporal',
+        type=float,
+        metavar='T',
+        help='-1 smoothed .. 1 jittering; that of the manipulation if left out',
+    )
+    p.add_argument(
+        '--mask', metavar='FILE', help='write the mask of what was altered as a video too'
+    )
     _seed(p)
 
-    p = command('track', _track, "write a video's trajectory in 3DMM space", 'holiday.mp4 --out tracked', 'holiday.mp4 --out tracked --csv')
+    p = command(
+        'track',
+        _track,
+        "write a video's trajectory in 3DMM space",
+        'holiday.mp4 --out tracked',
+        'holiday.mp4 --out tracked --csv',
+    )
     _video(p)
-    p.add_argument('--out', required=True, metavar='DIR', help='gets trajectories.parquet, errors.parquet, frames.parquet, trajectories.png and track.npz')
+    p.add_argument(
+        '--out',
+        required=True,
+        metavar='DIR',
+        help='gets trajectories.parquet, errors.parquet, frames.parquet, trajectories.png and track.npz',
+    )
     p.add_argument('--csv', action='store_true', help='write trajectories.csv as well')
 
 # %% ../nbs/83_cli.ipynb #c6a53877
 def _judging(command):
-    p = command('train', _train, 'train a detector on a store', '--store data/demo/store --out run', '--store data/demo/store --out control --shuffle-labels')
-    p.add_argument('--store', required=True, metavar='DIR', help='a store with the splits train and val')
-    p.add_argument('--out', required=True, metavar='DIR', help='gets detector.safetensors, logs and checkpoints')
+    p = command(
+        'train',
+        _train,
+        'train a detector on a store',
+        '--store data/demo/store --out run',
+        '--store data/demo/store --out control --shuffle-labels',
+    )
+    p.add_argument(
+        '--store', required=True, metavar='DIR', help='a store with the splits train and val'
+    )
+    p.add_argument(
+        '--out',
+        required=True,
+        metavar='DIR',
+        help='gets detector.safetensors, logs and checkpoints',
+    )
     p.add_argument('--preset', default='tiny', help='tiny or paper (default tiny)')
     p.add_argument('--epochs', type=_count, default=6, metavar='N', help='default 6')
-    p.add_argument('--clips-per-video', type=_count, metavar='N', help='evenly spaced; all if left out')
-    p.add_argument('--shuffle-labels', action='store_true', help='a control: labels drawn at random must give an AUC near 0.5')
+    p.add_argument(
+        '--clips-per-video', type=_count, metavar='N', help='evenly spaced; all if left out'
+    )
+    p.add_argument(
+        '--shuffle-labels',
+        action='store_true',
+        help='a control: labels drawn at random must give an AUC near 0.5',
+    )
     _seed(p)
 
-    p = command('evaluate', _evaluate, 'measure a detector on a store', '--store data/demo/store --detector run/detector.safetensors --out run/test')
+    p = command(
+        'evaluate',
+        _evaluate,
+        'measure a detector on a store',
+        '--store data/demo/store --detector run/detector.safetensors --out run/test',
+    )
     p.add_argument('--store', required=True, metavar='DIR')
-    p.add_argument('--detector', metavar='FILE', help='a safetensors file; the one that ships if left out')
-    p.add_argument('--out', required=True, metavar='DIR', help='gets metrics.json, predictions.parquet, figures/ and report.html')
+    p.add_argument(
+        '--detector', metavar='FILE', help='a safetensors file; the one that ships if left out'
+    )
+    p.add_argument(
+        '--out',
+        required=True,
+        metavar='DIR',
+        help='gets metrics.json, predictions.parquet, figures/ and report.html',
+    )
     p.add_argument('--split', default='test', help='train, val, test or all (default test)')
     _seed(p)
 
-    p = command('detect', _detect, 'score one video', 'holiday.mp4', 'holiday.mp4 --json', 'holiday.mp4 --report verdict.html --detector run/detector.safetensors')
+    p = command(
+        'detect',
+        _detect,
+        'score one video',
+        'holiday.mp4',
+        'holiday.mp4 --json',
+        'holiday.mp4 --report verdict.html --detector run/detector.safetensors',
+    )
     _video(p)
     p.add_argument('--json', action='store_true', help='print one JSON object and nothing else')
     p.add_argument('--report', metavar='FILE', help='write a self-contained HTML report')
-    p.add_argument('--detector', metavar='FILE', help='a safetensors file; the one that ships if left out')
+    p.add_argument(
+        '--detector', metavar='FILE', help='a safetensors file; the one that ships if left out'
+    )
 
-    p = command('demo', _demo, 'walk the whole road and write a report', '', '--out data/demo', '--out data/small --videos 12 --people 12 --epochs 2')
-    p.add_argument('--out', default='data/demo', metavar='DIR', help='folder for everything (default data/demo); run again to continue')
+    p = command(
+        'demo',
+        _demo,
+        'walk the whole road and write a report',
+        '',
+        '--out data/demo',
+        '--out data/small --videos 12 --people 12 --epochs 2',
+    )
+    p.add_argument(
+        '--out',
+        default='data/demo',
+        metavar='DIR',
+        help='folder for everything (default data/demo); run again to continue',
+    )
     _synth_options(p, 64, 64, 'a face swap and a re-enactment')
     p.add_argument('--epochs', type=_count, default=6, metavar='N', help='of training (default 6)')
     p.add_argument('--preset', default='tiny', help='tiny or paper (default tiny)')
-    p.add_argument('--workers', type=_count, default=2, metavar='N', help='processes for tracking (default 2)')
-    p.add_argument('--shuffle-labels', action='store_true', help='a control: labels drawn at random must give an AUC near 0.5')
+    p.add_argument(
+        '--workers', type=_count, default=2, metavar='N', help='processes for tracking (default 2)'
+    )
+    p.add_argument(
+        '--shuffle-labels',
+        action='store_true',
+        help='a control: labels drawn at random must give an AUC near 0.5',
+    )
     _seed(p)
 
 # %% ../nbs/83_cli.ipynb #f17fd374
 def _parser():
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument('--debug', action='store_true', default=argparse.SUPPRESS, help='show the traceback of an error')
-    top = argparse.ArgumentParser('threedad', parents=[shared], description='Deepfake video detection within 3D morphable model space.',
-                                  epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    shared.add_argument(
+        '--debug',
+        action='store_true',
+        default=argparse.SUPPRESS,
+        help='show the traceback of an error',
+    )
+    top = argparse.ArgumentParser(
+        'threedad',
+        parents=[shared],
+        description='Deepfake video detection within 3D morphable model space.',
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     top.add_argument('--version', action='version', version=f'threedad {__version__}')
     commands = top.add_subparsers(title='commands', metavar='COMMAND', required=True)
+
     def command(name, run, about, *examples):
-        p = commands.add_parser(name, parents=[shared], help=about, description=about[0].upper() + about[1:] + '.', formatter_class=argparse.RawDescriptionHelpFormatter,
-                                epilog='\n'.join(['examples:'] + [f'  threedad {name} {e}' for e in examples]))
+        p = commands.add_parser(
+            name,
+            parents=[shared],
+            help=about,
+            description=about[0].upper() + about[1:] + '.',
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            epilog='\n'.join(['examples:'] + [f'  threedad {name} {e}' for e in examples]),
+        )
         p.set_defaults(run=run)
         return p
+
     _making(command)
     _judging(command)
     return top
 
 # %% ../nbs/83_cli.ipynb #14df14b0
-def main(
-    argv: list[str] | None = None, # arguments; those of the process if left out
-) -> int:                          # exit code
-    "The `threedad` command."
+def main(argv: list[str] | None = None) -> int:
+    """The `threedad` command.
+
+    Args:
+        argv: arguments; those of the process if left out.
+
+    Returns:
+        exit code.
+    """
     args = _parser().parse_args(argv)
     os.environ.setdefault('GOMP_SPINCOUNT', '30000')
+
     def fail(code, text, e):
-        if getattr(args, 'debug', False): traceback.print_exception(e)
+        if getattr(args, 'debug', False):
+            traceback.print_exception(e)
         print(f'threedad: {text}', file=sys.stderr)
         return code
-    try: args.run(args)
-    except ThreedadError as e: return fail(2, e, e)
-    except KeyboardInterrupt as e: return fail(130, 'interrupted; the same command again continues', e)
-    except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    except OSError as e: return fail(2, f'{e.filename or "input or output"}: {e.strerror or e}'.lower() if not e.filename else f'{e.filename}: {(e.strerror or str(e)).lower()}', e)
-    except Exception as e: return fail(1, f'a bug, please report it: {type(e).__name__}: {" ".join(str(e).split())} (--debug shows where)', e)
+
+    try:
+        args.run(args)
+    except ThreedadError as e:
+        return fail(2, e, e)
+    except KeyboardInterrupt as e:
+        return fail(130, 'interrupted; the same command again continues', e)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError as e:
+        return fail(
+            2,
+            f'{e.filename or "input or output"}: {e.strerror or e}'.lower()
+            if not e.filename
+            else f'{e.filename}: {(e.strerror or str(e)).lower()}',
+            e,
+        )
+    except Exception as e:
+        return fail(
+            1,
+            f'a bug, please report it: {type(e).__name__}: {" ".join(str(e).split())} (--debug shows where)',
+            e,
+        )
     return 0

@@ -16,65 +16,117 @@ from .facevideo import CLIP, decode_crop
 from .corpus import Store
 
 # %% ../nbs/33_clips.ipynb #560cbab7
-def clip_frames(
-    n: int,          # number of tracked frames
-    length: int = CLIP, # frames in a clip
-    stride: int = 8, # between the frames of a clip
-) -> np.ndarray:     # positions among the n frames, clips x length
-    "Positions of the frames of every clip."
-    if n < length: return np.zeros((0, length), int)
+def clip_frames(n: int, length: int = CLIP, stride: int = 8) -> np.ndarray:
+    """Positions of the frames of every clip.
+
+    Args:
+        n: number of tracked frames.
+        length: frames in a clip.
+        stride: between the frames of a clip.
+
+    Returns:
+        positions among the n frames, clips x length.
+    """
+    if n < length:
+        return np.zeros((0, length), int)
     stride = min(stride, n // length)
     span = length * stride
     starts = list(range(0, n - span + 1, span))
-    if starts[-1] + span < n: starts.append(n - span)
+    if starts[-1] + span < n:
+        starts.append(n - span)
     group = np.arange(stride)[:, None] + stride * np.arange(length)
     return np.concatenate([s + group for s in starts])
 
 # %% ../nbs/33_clips.ipynb #fbfe2b6b
 class ClipDataset:
-    "Clips of a store: dicts of `clip` (uint8 T x 3 x H x W), `label`, `video_id`, `clip_index`, `first_frame`."
-    def __init__(self,
+    """Clips of a store.
+
+    Dicts of `clip` (uint8 T x 3 x H x W), `label`, `video_id`, `clip_index`, `first_frame`.
+    """
+
+    def __init__(
+        self,
         store: Store | str | os.PathLike,
-        video_ids: list | None = None,        # all readable videos if left out
-        size: int | None = None,              # px; as stored if left out
-        clips_per_video: int | None = None,   # evenly spaced; all if left out
-        length: int = CLIP,                   # frames in a clip
-        stride: int = 8,                      # between the frames of a clip
-        memory_limit: float = 2e9,            # bytes of decoded crops to keep; decode on demand beyond
-        progress: bool = True,                # show a bar
+        video_ids: list | None = None,
+        size: int | None = None,
+        clips_per_video: int | None = None,
+        length: int = CLIP,
+        stride: int = 8,
+        memory_limit: float = 2e9,
+        progress: bool = True,
     ):
+        """Make a ClipDataset.
+
+        Args:
+            store: TODO.
+            video_ids: all readable videos if left out.
+            size: px; as stored if left out.
+            clips_per_video: evenly spaced; all if left out.
+            length: frames in a clip.
+            stride: between the frames of a clip.
+            memory_limit: bytes of decoded crops to keep; decode on demand beyond.
+            progress: show a bar.
+        """
         self.store = store if isinstance(store, Store) else Store(store)
         self.size, self.length = size or self.store.crop_size, length
         videos = self.store.videos.set_index('video_id')
         ids = list(videos.index if video_ids is None else video_ids)
         unknown = [i for i in ids if i not in videos.index]
-        if unknown: raise StoreError(self.store.path, f'has no video {unknown[0]}')
+        if unknown:
+            raise StoreError(self.store.path, f'has no video {unknown[0]}')
         videos = videos.loc[[i for i in ids if videos.at[i, 'status'] == 'ok']]
         self.clips, rows, self._jpeg, self._frames = [], [], {}, {}
         for i, v in videos.iterrows():
             shard = self.store.shard(i)
             self._jpeg[i] = shard['jpeg'].tolist()
             at = clip_frames(len(shard), length, stride)
-            keep = range(len(at)) if not clips_per_video or clips_per_video >= len(at) else \
-                   np.linspace(0, len(at) - 1, clips_per_video).round().astype(int)
+            keep = (
+                range(len(at))
+                if not clips_per_video or clips_per_video >= len(at)
+                else np.linspace(0, len(at) - 1, clips_per_video).round().astype(int)
+            )
             self.clips += [at[k] for k in keep]
-            rows += [(i, int(k), int(shard['frame'].iloc[at[k][0]]), int(v['label']), v['group']) for k in keep]
-        self.table = pd.DataFrame(rows, columns=['video_id', 'clip', 'first_frame', 'label', 'group']) # one row an item
+            rows += [
+                (i, int(k), int(shard['frame'].iloc[at[k][0]]), int(v['label']), v['group'])
+                for k in keep
+            ]
+        # one row an item
+        self.table = pd.DataFrame(
+            rows, columns=['video_id', 'clip', 'first_frame', 'label', 'group']
+        )
         n = sum(map(len, self._jpeg.values()))
         if n * self.size**2 * 3 <= memory_limit:
-            for i in progress_bar(list(self._jpeg), desc='decode crops', unit='video', disable=not progress):
+            for i in progress_bar(
+                list(self._jpeg), desc='decode crops', unit='video', disable=not progress
+            ):
                 self._frames[i] = self._decode(self._jpeg.pop(i))
 
     def _decode(self, jpegs):
         import torch
-        return torch.from_numpy(np.stack([decode_crop(j, self.size) for j in jpegs])).permute(0, 3, 1, 2).contiguous()
 
-    def __len__(self): return len(self.clips)
+        return (
+            torch.from_numpy(np.stack([decode_crop(j, self.size) for j in jpegs]))
+            .permute(0, 3, 1, 2)
+            .contiguous()
+        )
+
+    def __len__(self):
+        return len(self.clips)
 
     def __getitem__(self, k):
         at, (video_id, clip, first, label, _) = self.clips[k], self.table.iloc[k]
-        clip_ = self._frames[video_id][at] if video_id in self._frames else self._decode([self._jpeg[video_id][p] for p in at])
-        return dict(clip=clip_, label=int(label), video_id=video_id, clip_index=int(clip), first_frame=int(first))
+        clip_ = (
+            self._frames[video_id][at]
+            if video_id in self._frames
+            else self._decode([self._jpeg[video_id][p] for p in at])
+        )
+        return dict(
+            clip=clip_,
+            label=int(label),
+            video_id=video_id,
+            clip_index=int(clip),
+            first_frame=int(first),
+        )
 
     def __repr__(self):
         n = self.table['video_id'].nunique()

@@ -27,153 +27,277 @@ from .synth import truth_table
 # %% ../nbs/24_compose.ipynb #0adc7527
 @dataclass
 class _Coefficients:
-    "Arrays out of a trajectory table, in frame order."
-    frame: np.ndarray    # (T,)
-    time: np.ndarray     # (T,) seconds
-    scale: np.ndarray    # (T,)
-    euler: np.ndarray    # (T, 3) radians
-    t: np.ndarray        # (T, 2)
-    identity: np.ndarray # (T, 40)
-    actions: np.ndarray  # (T, 52)
+    """Arrays out of a trajectory table, in frame order.
+
+    Attributes:
+        frame: (T,).
+        time: (T,) seconds.
+        scale: (T,).
+        euler: (T, 3) radians.
+        t: (T, 2).
+        identity: (T, 40).
+        actions: (T, 52).
+    """
+
+    frame: np.ndarray
+    time: np.ndarray
+    scale: np.ndarray
+    euler: np.ndarray
+    t: np.ndarray
+    identity: np.ndarray
+    actions: np.ndarray
 
     @classmethod
     def of(cls, trajectory, model):
         d = getattr(trajectory, 'table', trajectory)
-        a = lambda cols: d[list(cols)].to_numpy(np.float64)
-        return cls(d['frame'].to_numpy(int), d['time'].to_numpy(float), a(['scale'])[:, 0], np.radians(a(['yaw', 'pitch', 'roll'])), a(['tx', 'ty']), a(f'id_{k:02}' for k in range(40)), a(model.action_names))
+
+        def a(cols):
+            return d[list(cols)].to_numpy(np.float64)
+
+        return cls(
+            d['frame'].to_numpy(int),
+            d['time'].to_numpy(float),
+            a(['scale'])[:, 0],
+            np.radians(a(['yaw', 'pitch', 'roll'])),
+            a(['tx', 'ty']),
+            a(f'id_{k:02}' for k in range(40)),
+            a(model.action_names),
+        )
 
     def points(self, i, model):
-        "Projected vertices of row `i`."
+        """Projected vertices of row `i`."""
         on = np.flatnonzero(self.actions[i])
-        v = model.vertices(identity=self.identity[i].astype(np.float32)) + np.tensordot(self.actions[i][on].astype(np.float32), model.actions[on], 1)
-        return project(v, self.scale[i], euler_to_matrix(*self.euler[i]), self.t[i]).astype(np.float32)
+        v = model.vertices(identity=self.identity[i].astype(np.float32)) + np.tensordot(
+            self.actions[i][on].astype(np.float32), model.actions[on], 1
+        )
+        return project(v, self.scale[i], euler_to_matrix(*self.euler[i]), self.t[i]).astype(
+            np.float32
+        )
 
     def table(self, model):
-        "Back to a table."
-        d = truth_table('', 25., self.scale, euler_to_matrix(*self.euler.T), self.t, self.identity, self.actions, model)
+        """Back to a table."""
+        d = truth_table(
+            '',
+            25.0,
+            self.scale,
+            euler_to_matrix(*self.euler.T),
+            self.t,
+            self.identity,
+            self.actions,
+            model,
+        )
         return d.assign(frame=self.frame, time=self.time)
 
 # %% ../nbs/24_compose.ipynb #06f00002
 @dataclass
 class Forgery:
-    "A manipulation of one video, planned: it takes frames one by one."
-    kind: str           # one of `MANIPULATIONS`
-    draw: Callable      # row of `table`, frame -> frame, mask
-    table: pd.DataFrame # coefficients it shows, in the columns of a trajectory
-    settings: dict      # how it was made
+    """A manipulation of one video, planned: it takes frames one by one.
 
-    def __post_init__(self): self._rows = {int(f): i for i, f in enumerate(self.table['frame'])}
+    Attributes:
+        kind: one of `MANIPULATIONS`.
+        draw: row of `table`, frame -> frame, mask.
+        table: coefficients it shows, in the columns of a trajectory.
+        settings: how it was made.
+    """
 
-    def __call__(self,
-        index: int,        # number of the frame in its video
-        frame: np.ndarray, # uint8 H x W x 3
-    ) -> tuple[np.ndarray, np.ndarray]: # new frame; mask uint8 H x W, 0 = untouched .. 255 = replaced
-        "Alter one frame; those without coefficients stay as they are."
-        if index not in self._rows: return frame, np.zeros(frame.shape[:2], np.uint8)
+    kind: str
+    draw: Callable
+    table: pd.DataFrame
+    settings: dict
+
+    def __post_init__(self):
+        self._rows = {int(f): i for i, f in enumerate(self.table['frame'])}
+
+    def __call__(self, index: int, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Alter one frame; those without coefficients stay as they are.
+
+        Args:
+            index: number of the frame in its video.
+            frame: uint8 H x W x 3.
+
+        Returns:
+            new frame; mask uint8 H x W, 0 = untouched .. 255 = replaced.
+        """
+        if index not in self._rows:
+            return frame, np.zeros(frame.shape[:2], np.uint8)
         return self.draw(self._rows[index], frame)
 
-    def apply(self,
-        frames: list[np.ndarray], # uint8 H x W x 3, all frames of the video
-    ) -> tuple[list[np.ndarray], list[np.ndarray]]: # frames, masks
-        "Alter all frames."
+    def apply(self, frames: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Alter all frames.
+
+        Args:
+            frames: uint8 H x W x 3, all frames of the video.
+
+        Returns:
+            frames, masks.
+        """
         pairs = [self(i, f) for i, f in enumerate(frames)]
         return [f for f, _ in pairs], [m for _, m in pairs]
 
-    def __repr__(self): return f'{self.kind} of {len(self.table)} frames: ' + ', '.join(f'{k} {v:.2g}' if isinstance(v, float) else f'{k} {v}' for k, v in self.settings.items())
+    def __repr__(self):
+        return f'{self.kind} of {len(self.table)} frames: ' + ', '.join(
+            f'{k} {v:.2g}' if isinstance(v, float) else f'{k} {v}'
+            for k, v in self.settings.items()
+        )
 
 # %% ../nbs/24_compose.ipynb #a6fb6e81
 @dataclass
 class Face:
-    "A face taken from a video: shape and texture."
-    identity: np.ndarray # (40,)
-    texture: np.ndarray  # size x size x 3 uint8
-    seen: np.ndarray     # size x size, 0 (filled in) .. 1
+    """A face taken from a video: shape and texture.
 
+    Attributes:
+        identity: (40,).
+        texture: size x size x 3 uint8.
+        seen: size x size, 0 (filled in) .. 1.
+    """
+
+    identity: np.ndarray
+    texture: np.ndarray
+    seen: np.ndarray
+
+# %% ../nbs/24_compose.ipynb #57ac13e9
 def soft_blur(x, sigma):
-    "Gaussian blur; a wide one at a quarter of the size."
-    if sigma < 8 or min(x.shape[:2]) < 16: return cv2.GaussianBlur(x, (0, 0), sigma)
-    small = cv2.GaussianBlur(cv2.resize(x, None, fx=.25, fy=.25, interpolation=cv2.INTER_AREA), (0, 0), sigma/4)
+    """Gaussian blur; a wide one at a quarter of the size."""
+    if sigma < 8 or min(x.shape[:2]) < 16:
+        return cv2.GaussianBlur(x, (0, 0), sigma)
+    small = cv2.GaussianBlur(
+        cv2.resize(x, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA), (0, 0), sigma / 4
+    )
     return cv2.resize(small, x.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
+# %% ../nbs/24_compose.ipynb #9754ef6b
 def _fill(image, weight):
-    "Complete an image from where it is known."
+    """Complete an image from where it is known."""
     out, left = np.zeros_like(image), np.ones(weight.shape, np.float32)
-    a, w = image*weight[..., None], weight.astype(np.float32)
+    a, w = image * weight[..., None], weight.astype(np.float32)
     for s in (0, 1, 3, 8, 20, 60):
         b, c = (a, w) if s == 0 else (soft_blur(a, s), soft_blur(w, s))
-        use = left*np.clip(c*(1 if s == 0 else 4), 0, 1)
-        out += use[..., None]*b/np.maximum(c, 1e-6)[..., None]
+        use = left * np.clip(c * (1 if s == 0 else 4), 0, 1)
+        out += use[..., None] * b / np.maximum(c, 1e-6)[..., None]
         left = left - use
-    return out + left[..., None]*(a.sum((0, 1))/max(w.sum(), 1e-6))
+    return out + left[..., None] * (a.sum((0, 1)) / max(w.sum(), 1e-6))
 
+# %% ../nbs/24_compose.ipynb #fe667727
 @functools.lru_cache(4)
 def _regions(model, size):
     layout = uv_layout(model.uv, model.faces, size)
     return np.where(layout.mask, model.region[layout.tri], 255)
 
-def evenly_spaced(n, count): return np.unique(np.linspace(0, n-1, min(count, n)).round().astype(int))
+# %% ../nbs/24_compose.ipynb #6d5d50be
+def evenly_spaced(n, count):
+    return np.unique(np.linspace(0, n - 1, min(count, n)).round().astype(int))
 
+# %% ../nbs/24_compose.ipynb #cc39068b
 def take_face(
-    frames: list[np.ndarray], # uint8 H x W x 3; a dict by frame number will do
-    trajectory,               # `Trajectory` or table, true or fitted
-    count: int = 8,           # how many frames to average
-    size: int|None = None,    # px of the texture; about that of the frames if left out
-    model: MorphableModel|None = None,
-) -> Face:                    # `UsageError` if no frame has coefficients
-    "Take shape and texture of a face out of a video."
+    frames: list[np.ndarray],
+    trajectory,
+    count: int = 8,
+    size: int | None = None,
+    model: MorphableModel | None = None,
+) -> Face:
+    """Take shape and texture of a face out of a video.
+
+    Args:
+        frames: uint8 H x W x 3; a dict by frame number will do.
+        trajectory: `Trajectory` or table, true or fitted.
+        count: how many frames to average.
+        size: px of the texture; about that of the frames if left out.
+        model: TODO.
+
+    Raises:
+        UsageError: if no frame has coefficients.
+    """
     model = model or MorphableModel.load()
     c = _Coefficients.of(trajectory, model)
-    if not len(c.frame): raise UsageError('a face can only be taken from frames with coefficients; the trajectory is empty')
-    size = size or int(np.clip(16*round(np.median(c.scale)/2), 128, 1024))
+    if not len(c.frame):
+        raise UsageError(
+            'a face can only be taken from frames with coefficients; the trajectory is empty'
+        )
+    size = size or int(np.clip(16 * round(np.median(c.scale) / 2), 128, 1024))
     total, weight = np.zeros((size, size, 3), np.float32), np.full((size, size), 1e-8, np.float32)
     names, region = model.action_names, _regions(model, size)
     eyes = np.isin(region, [model.region_names.index(n) for n in ('eye_left', 'eye_right')])
     shut = c.actions[:, [names.index('eyeBlinkLeft'), names.index('eyeBlinkRight')]].max(1)
     for i in evenly_spaced(len(c.frame), count):
         texture, seen = unwrap(frames[c.frame[i]], c.points(i, model), model, size)
-        seen = seen*np.where(eyes, max(0, 1-1.5*shut[i]), 1).astype(np.float32)
-        total += texture*seen[..., None]; weight += seen
-    seen = np.clip(2*weight/max(weight.max(), 1e-6), 0, 1)
-    skin = np.isin(region, [model.region_names.index(n) for n in ('face', 'scalp', 'neck', 'ears', 'lips', 'brows')])
-    texture = _fill(total/weight[..., None], np.where(skin, seen, 0))
-    light = texture[skin].mean()/165
-    known = np.clip(2*seen, 0, 1)[..., None]*eyes[..., None]
-    texture = np.where(eyes[..., None], total/weight[..., None]*known + (1-known)*np.float32([150, 140, 135])*light, texture)
-    for n, color in (('mouth', (88, 42, 40)), ('tongue', (158, 88, 86)), ('teeth_upper', (196, 186, 170)), ('teeth_lower', (176, 164, 150)), ('eye_sockets', (150, 100, 90))):
-        texture[region == model.region_names.index(n)] = np.float32(color)*light
+        seen = seen * np.where(eyes, max(0, 1 - 1.5 * shut[i]), 1).astype(np.float32)
+        total += texture * seen[..., None]
+        weight += seen
+    seen = np.clip(2 * weight / max(weight.max(), 1e-6), 0, 1)
+    skin = np.isin(
+        region,
+        [model.region_names.index(n) for n in ('face', 'scalp', 'neck', 'ears', 'lips', 'brows')],
+    )
+    texture = _fill(total / weight[..., None], np.where(skin, seen, 0))
+    light = texture[skin].mean() / 165
+    known = np.clip(2 * seen, 0, 1)[..., None] * eyes[..., None]
+    texture = np.where(
+        eyes[..., None],
+        total / weight[..., None] * known + (1 - known) * np.float32([150, 140, 135]) * light,
+        texture,
+    )
+    for n, color in (
+        ('mouth', (88, 42, 40)),
+        ('tongue', (158, 88, 86)),
+        ('teeth_upper', (196, 186, 170)),
+        ('teeth_lower', (176, 164, 150)),
+        ('eye_sockets', (150, 100, 90)),
+    ):
+        texture[region == model.region_names.index(n)] = np.float32(color) * light
     return Face(c.identity.mean(0), texture.clip(0, 255).astype(np.uint8), np.where(skin, seen, 0))
 
 # %% ../nbs/24_compose.ipynb #154e3f5d
 @functools.lru_cache(4)
 def area_weights(model, kind):
-    "Weight of every vertex in a manipulation."
-    px = lambda q: np.round(np.stack([(q[:, 0]+2)*64, (2-q[:, 1])*64], 1)).astype(np.int32)
+    """Weight of every vertex in a manipulation."""
+
+    def px(q):
+        return np.round(np.stack([(q[:, 0] + 2) * 64, (2 - q[:, 1]) * 64], 1)).astype(np.int32)
+
     marks = model.landmarks(model.mean)
     oval = np.zeros((288, 256), np.float32)
-    hull = marks[OUTLINE][:, :2]; centre = hull.mean(0)
-    cv2.fillPoly(oval, [px(centre + (hull-centre)*[.86, .90])], 1.)
+    hull = marks[OUTLINE][:, :2]
+    centre = hull.mean(0)
+    cv2.fillPoly(oval, [px(centre + (hull - centre) * [0.86, 0.90])], 1.0)
     oval = cv2.GaussianBlur(oval, (0, 0), 4)
     at = px(model.mean)
-    w = oval[at[:, 1].clip(0, 287), at[:, 0].clip(0, 255)]*(model.mean[:, 2] > -1.25)
-    of = lambda *names: np.unique(model.faces[model.faces_of(*names)])
+    w = oval[at[:, 1].clip(0, 287), at[:, 0].clip(0, 255)] * (model.mean[:, 2] > -1.25)
+
+    def of(*names):
+        return np.unique(model.faces[model.faces_of(*names)])
+
     w[of('ears', 'scalp')] = 0
     inside = of('mouth', 'teeth_upper', 'teeth_lower', 'tongue')
     if kind == 'swap':
-        lips = np.zeros(len(w), bool); lips[of('lips', 'face')] = True
+        lips = np.zeros(len(w), bool)
+        lips[of('lips', 'face')] = True
         w[inside[~lips[inside]]] = 0
         return w.astype(np.float32)
-    smooth = lambda x, a, b: (lambda t: t*t*(3-2*t))(np.clip((x-a)/(b-a), 0, 1))
+
+    def smooth(x, a, b):
+        return (lambda t: t * t * (3 - 2 * t))(np.clip((x - a) / (b - a), 0, 1))
+
     x, y, z = model.mean.T
     nose, chin = marks[1, 1], marks[152, 1]
     if kind == 'lips':
-        middle, tall = (marks[2, 1] + marks[152, 1])/2 + .03, (marks[2, 1]-marks[152, 1])/2
-        w = smooth(-np.hypot(x/.72, (y-middle)/(1.02*tall)), -1., -.62)*smooth(z, -1.1, -.75)
+        middle, tall = (marks[2, 1] + marks[152, 1]) / 2 + 0.03, (marks[2, 1] - marks[152, 1]) / 2
+        w = smooth(-np.hypot(x / 0.72, (y - middle) / (1.02 * tall)), -1.0, -0.62) * smooth(
+            z, -1.1, -0.75
+        )
         w[of('ears', 'scalp', 'eye_left', 'eye_right', 'eye_sockets', 'neck')] = 0
         w[inside] = 1
         return w.astype(np.float32)
-    low = smooth(-y, -nose + .02, -nose + .30)*smooth(-np.abs(x), -1.02, -.68)*smooth(z, -1.1, -.75)
-    under = smooth(y, chin - .36, chin - .08)*smooth(-np.abs(x), -.95, -.6)*smooth(z, -1.75, -1.3)
-    w = np.where(y < chin + .1, np.maximum(under, low*(y > chin - .1)), low)
+    low = (
+        smooth(-y, -nose + 0.02, -nose + 0.30)
+        * smooth(-np.abs(x), -1.02, -0.68)
+        * smooth(z, -1.1, -0.75)
+    )
+    under = (
+        smooth(y, chin - 0.36, chin - 0.08)
+        * smooth(-np.abs(x), -0.95, -0.6)
+        * smooth(z, -1.75, -1.3)
+    )
+    w = np.where(y < chin + 0.1, np.maximum(under, low * (y > chin - 0.1)), low)
     w[of('ears', 'scalp', 'eye_left', 'eye_right', 'eye_sockets')] = 0
     w[inside] = 1
     return w.astype(np.float32)
@@ -181,191 +305,307 @@ def area_weights(model, kind):
 # %% ../nbs/24_compose.ipynb #06f00010
 @dataclass(frozen=True)
 class Finish:
-    "How a drawn face is made to fit the frame it is laid into."
-    blend: str = 'multiband'  # one of `BLENDS`
-    feather: float = .03      # softness of the edge, head widths
-    color: float = .8         # how far the colours are moved to those replaced, 0..1
-    light: float = .7         # the same for light and shadow
-    grain: float = .5         # the same for sensor noise
-    resolution: float = 0.    # px across a head to which the drawing is reduced first; 0 keeps it
+    """How a drawn face is made to fit the frame it is laid into.
+
+    Attributes:
+        blend: one of `BLENDS`.
+        feather: softness of the edge, head widths.
+        color: how far the colours are moved to those replaced, 0..1.
+        light: the same for light and shadow.
+        grain: the same for sensor noise.
+        resolution: px across a head to which the drawing is reduced first; 0 keeps it.
+    """
+
+    blend: str = 'multiband'
+    feather: float = 0.03
+    color: float = 0.8
+    light: float = 0.7
+    grain: float = 0.5
+    resolution: float = 0.0
 
     @classmethod
-    def of(cls,
-        strength: float, # 0 subtle .. 1 blatant
-        **changes,       # fields set otherwise; None leaves them
-    ) -> 'Finish':
-        "From careful to careless work."
+    def of(cls, strength: float, **changes) -> 'Finish':
+        """From careful to careless work.
+
+        Args:
+            strength: 0 subtle .. 1 blatant.
+            **changes: fields set otherwise; None leaves them.
+        """
         s = float(np.clip(strength, 0, 1))
-        f = cls('multiband' if s < .5 else 'feather', .05 - .04*s, 1 - .8*s, 1 - .8*s, 1 - s)
+        f = cls(
+            'multiband' if s < 0.5 else 'feather', 0.05 - 0.04 * s, 1 - 0.8 * s, 1 - 0.8 * s, 1 - s
+        )
         return replace(f, **{k: v for k, v in changes.items() if v is not None})
 
-def gray(x): return x @ np.float32([.299, .587, .114])
+# %% ../nbs/24_compose.ipynb #1fddc36a
+def gray(x):
+    return x @ np.float32([0.299, 0.587, 0.114])
 
+# %% ../nbs/24_compose.ipynb #748c0ef3
 def _color(drawn, behind, weight, amount):
-    "Mean and spread of each Lab channel towards those of another image, under a weight."
-    on = (weight > .5).astype(np.uint8)
-    if amount <= 0 or not on.any(): return drawn
-    a, b = (cv2.cvtColor(x/np.float32(255), cv2.COLOR_RGB2Lab) for x in (drawn, behind))
+    """Mean and spread of each Lab channel towards those of another image, under a weight."""
+    on = (weight > 0.5).astype(np.uint8)
+    if amount <= 0 or not on.any():
+        return drawn
+    a, b = (cv2.cvtColor(x / np.float32(255), cv2.COLOR_RGB2Lab) for x in (drawn, behind))
     (m, s), (n, r) = (cv2.meanStdDev(x, mask=on) for x in (a, b))
-    gain = 1 + amount*(np.clip(r/np.maximum(s, .5), .6, 1.6) - 1)
-    return cv2.cvtColor((a - np.float32(m[:, 0]))*np.float32(gain[:, 0]) + np.float32(m + amount*(n-m))[:, 0], cv2.COLOR_Lab2RGB).clip(0, 1)*np.float32(255)
+    gain = 1 + amount * (np.clip(r / np.maximum(s, 0.5), 0.6, 1.6) - 1)
+    return cv2.cvtColor(
+        (a - np.float32(m[:, 0])) * np.float32(gain[:, 0])
+        + np.float32(m + amount * (n - m))[:, 0],
+        cv2.COLOR_Lab2RGB,
+    ).clip(0, 1) * np.float32(255)
 
+# %% ../nbs/24_compose.ipynb #9c9901fd
 def _light(drawn, behind, weight, amount, width):
-    "Light and shadow of another image: its brightness after a wide blur."
-    if amount <= 0: return drawn
-    soft = lambda x: soft_blur(x, max(.09*width, 1))
+    """Light and shadow of another image: its brightness after a wide blur."""
+    if amount <= 0:
+        return drawn
+
+    def soft(x):
+        return soft_blur(x, max(0.09 * width, 1))
+
     w = soft(weight) + np.float32(1e-3)
-    ratio = (soft(gray(behind)*weight)/w + 4)/(soft(gray(drawn)*weight)/w + 4)
-    return drawn*(np.clip(ratio, .4, 2.5)**np.float32(amount))[..., None]
+    ratio = (soft(gray(behind) * weight) / w + 4) / (soft(gray(drawn) * weight) / w + 4)
+    return drawn * (np.clip(ratio, 0.4, 2.5) ** np.float32(amount))[..., None]
 
 # %% ../nbs/24_compose.ipynb #06f0001a
 _LAPLACE = np.float32([[1, -2, 1], [-2, 4, -2], [1, -2, 1]])
 
-def noise_level(
-    image: np.ndarray, # H x W x 3 uint8 or float32 in 0..255
-) -> float:            # standard deviation in the same unit
-    "Noise of a picture: median response of a mask that is blind to edges and slopes."
-    response = cv2.filter2D(gray(image.astype(np.float32)), cv2.CV_32F, _LAPLACE).ravel()
-    return float(np.median(np.abs(response[::max(response.size//20_000, 1)]))/(6*.6745))
 
+def noise_level(image: np.ndarray) -> float:
+    """Noise of a picture: median response of a mask that is blind to edges and slopes.
+
+    Args:
+        image: H x W x 3 uint8 or float32 in 0..255.
+
+    Returns:
+        standard deviation in the same unit.
+    """
+    response = cv2.filter2D(gray(image.astype(np.float32)), cv2.CV_32F, _LAPLACE).ravel()
+    return float(np.median(np.abs(response[:: max(response.size // 20_000, 1)])) / (6 * 0.6745))
+
+# %% ../nbs/24_compose.ipynb #eb0e9558
 def _noise_curve(image, bins=8):
-    "Noise of R, G, B and brightness at each brightness, 256 x 4: low quantiles, which texture leaves alone."
+    """Noise of R, G, B and brightness at each brightness, 256 x 4.
+
+    Low quantiles, which texture leaves alone.
+    """
     x = image.astype(np.float32)
     x = np.dstack([x, gray(x)])
-    step = max(int(math.sqrt(x.shape[0]*x.shape[1]/60_000)), 1)
+    step = max(int(math.sqrt(x.shape[0] * x.shape[1] / 60_000)), 1)
     response = np.abs(cv2.filter2D(x, cv2.CV_32F, _LAPLACE)[::step, ::step]).reshape(-1, 4)
     level = cv2.blur(x[..., 3], (3, 3))[::step, ::step].ravel()
     curve, at = [], []
     for b in range(bins):
-        on = (level >= max(256*b/bins, 2)) & (level < min(256*(b+1)/bins, 253))
-        if on.sum() < 100: continue
-        at.append(float(level[on].mean())); curve.append(np.quantile(response[on], .3, axis=0)/(6*.3853))
-    if not at: return np.zeros((256, 4), np.float32)
-    return np.stack([np.interp(np.arange(256), at, c) for c in np.array(curve).T], 1).astype(np.float32)
+        on = (level >= max(256 * b / bins, 2)) & (level < min(256 * (b + 1) / bins, 253))
+        if on.sum() < 100:
+            continue
+        at.append(float(level[on].mean()))
+        curve.append(np.quantile(response[on], 0.3, axis=0) / (6 * 0.3853))
+    if not at:
+        return np.zeros((256, 4), np.float32)
+    return np.stack([np.interp(np.arange(256), at, c) for c in np.array(curve).T], 1).astype(
+        np.float32
+    )
 
+# %% ../nbs/24_compose.ipynb #0eb26388
 def match_grain(drawn, behind, amount, rng):
-    "Add the noise that is missing, in the right measure at each brightness, grey and coloured."
-    if amount <= 0: return drawn
+    """Add the noise that is missing, in the right measure at each brightness, grey and
+    coloured.
+    """
+    if amount <= 0:
+        return drawn
     have, want = _noise_curve(drawn), _noise_curve(behind)
     lack = np.maximum(want**2 - have**2, 0)
     own = lack[:, :3].mean(1)
-    common = np.clip((lack[:, 3] - .447*own)/.553, 0, own)
-    table = np.float32(amount)*np.sqrt(np.stack([common, own-common], 1))
+    common = np.clip((lack[:, 3] - 0.447 * own) / 0.553, 0, own)
+    table = np.float32(amount) * np.sqrt(np.stack([common, own - common], 1))
     grey, colored = np.moveaxis(table[gray(drawn).clip(0, 255).astype(np.uint8)], -1, 0)
-    return drawn + grey[..., None]*rng.standard_normal(drawn.shape[:2] + (1,), np.float32) + colored[..., None]*rng.standard_normal(drawn.shape, np.float32)
+    return (
+        drawn
+        + grey[..., None] * rng.standard_normal(drawn.shape[:2] + (1,), np.float32)
+        + colored[..., None] * rng.standard_normal(drawn.shape, np.float32)
+    )
 
 # %% ../nbs/24_compose.ipynb #06f00014
-def feather(drawn, behind, alpha): return behind + alpha[..., None]*(drawn-behind)
+def feather(drawn, behind, alpha):
+    return behind + alpha[..., None] * (drawn - behind)
 
+# %% ../nbs/24_compose.ipynb #9c394724
 def _multiband(drawn, behind, alpha):
-    levels = max(min(4, int(math.log2(max(min(alpha.shape)/8, 1)))), 0)
-    d, w, parts = drawn-behind, alpha, []
+    levels = max(min(4, int(math.log2(max(min(alpha.shape) / 8, 1)))), 0)
+    d, w, parts = drawn - behind, alpha, []
     for _ in range(levels):
         small = cv2.pyrDown(d)
-        parts.append((d - cv2.pyrUp(small, dstsize=d.shape[1::-1]))*w[..., None])
+        parts.append((d - cv2.pyrUp(small, dstsize=d.shape[1::-1])) * w[..., None])
         d, w = small, cv2.pyrDown(w)
-    out = d*w[..., None]
-    for p in parts[::-1]: out = p + cv2.pyrUp(out, dstsize=p.shape[1::-1])
+    out = d * w[..., None]
+    for p in parts[::-1]:
+        out = p + cv2.pyrUp(out, dstsize=p.shape[1::-1])
     return behind + out
 
+# %% ../nbs/24_compose.ipynb #3586e5ad
 def _poisson(drawn, behind, alpha):
     inner = np.zeros(alpha.shape, np.uint8)
-    inner[2:-2, 2:-2] = 255*(alpha[2:-2, 2:-2] > .3)
-    if not inner.any(): return feather(drawn, behind, alpha)
+    inner[2:-2, 2:-2] = 255 * (alpha[2:-2, 2:-2] > 0.3)
+    if not inner.any():
+        return feather(drawn, behind, alpha)
     x, y, w, h = cv2.boundingRect(inner)
-    bytes_ = lambda a: a.clip(0, 255).round().astype(np.uint8)
-    cloned = cv2.seamlessClone(bytes_(drawn), bytes_(behind), inner.copy(), (x + w//2, y + h//2), cv2.NORMAL_CLONE).astype(np.float32)
-    return feather(cloned, behind, np.minimum(alpha*2, 1)*(inner > 0))
 
+    def bytes_(a):
+        return a.clip(0, 255).round().astype(np.uint8)
+
+    cloned = cv2.seamlessClone(
+        bytes_(drawn), bytes_(behind), inner.copy(), (x + w // 2, y + h // 2), cv2.NORMAL_CLONE
+    ).astype(np.float32)
+    return feather(cloned, behind, np.minimum(alpha * 2, 1) * (inner > 0))
+
+# %% ../nbs/24_compose.ipynb #9e8751f7
 BLENDS = MappingProxyType(dict(feather=feather, multiband=_multiband, poisson=_poisson))
 
+# %% ../nbs/24_compose.ipynb #80027edb
 def paste(frame, x0, y0, drawn, alpha, finish, width, rng):
-    "Lay a drawn part over a frame: new frame and mask."
+    """Lay a drawn part over a frame: new frame and mask."""
     out, mask = frame.copy(), np.zeros(frame.shape[:2], np.uint8)
     h, w = alpha.shape
-    part = frame[y0:y0+h, x0:x0+w]
+    part = frame[y0 : y0 + h, x0 : x0 + w]
     drawn, behind = drawn.astype(np.float32), part.astype(np.float32)
     if 0 < finish.resolution < width:
-        small = cv2.resize(drawn, (max(round(w*finish.resolution/width), 2), max(round(h*finish.resolution/width), 2)), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(
+            drawn,
+            (
+                max(round(w * finish.resolution / width), 2),
+                max(round(h * finish.resolution / width), 2),
+            ),
+            interpolation=cv2.INTER_AREA,
+        )
         drawn = cv2.resize(small, (w, h), interpolation=cv2.INTER_CUBIC)
     drawn = _light(_color(drawn, behind, alpha, finish.color), behind, alpha, finish.light, width)
     drawn = match_grain(drawn.clip(0, 255), behind, finish.grain, rng)
     mixed = BLENDS[finish.blend](drawn, behind, alpha).clip(0, 255).round().astype(np.uint8)
     near = cv2.dilate((alpha > 0).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
     mixed = np.where(near[..., None], mixed, part)
-    out[y0:y0+h, x0:x0+w] = mixed
-    mask[y0:y0+h, x0:x0+w] = np.maximum(np.round(255*alpha), (mixed != part).any(-1))
+    out[y0 : y0 + h, x0 : x0 + w] = mixed
+    mask[y0 : y0 + h, x0 : x0 + w] = np.maximum(np.round(255 * alpha), (mixed != part).any(-1))
     return out, mask
 
 # %% ../nbs/24_compose.ipynb #e7c61f8f
-_FLAT = Light(sh=Light.surroundings([[0, 0, 1]], [[0]], 1.), color=np.zeros(3, np.float32), specular=0.)
+_FLAT = Light(
+    sh=Light.surroundings([[0, 0, 1]], [[0]], 1.0), color=np.zeros(3, np.float32), specular=0.0
+)
+
 
 def face_window(points, shape, margin):
-    "The part of a picture that points span: x0, y0, width, height."
-    lo, hi = np.floor(points.min(0)).astype(int) - margin, np.ceil(points.max(0)).astype(int) + margin
+    """The part of a picture that points span: x0, y0, width, height."""
+    lo, hi = (
+        np.floor(points.min(0)).astype(int) - margin,
+        np.ceil(points.max(0)).astype(int) + margin,
+    )
     x0, y0 = np.clip(lo, 0, [shape[1], shape[0]])
     x1, y1 = np.clip(hi, 0, [shape[1], shape[0]])
-    return int(x0), int(y0), int(x1-x0), int(y1-y0)
+    return int(x0), int(y0), int(x1 - x0), int(y1 - y0)
 
+# %% ../nbs/24_compose.ipynb #67332677
 def draw_face(frame, points, texture, weights, model, finish, rng, ambient=None):
-    "Lay a textured face over a frame: new frame and mask."
+    """Lay a textured face over a frame: new frame and mask."""
     on = points[weights > 0, :2]
     width = float(np.ptp(points[:, 0]))
-    if not np.isfinite(on).all(): return frame.copy(), np.zeros(frame.shape[:2], np.uint8)
-    x0, y0, W, H = face_window(on, frame.shape, 2 + round(.1*width))
-    if H < 8 or W < 8: return frame.copy(), np.zeros(frame.shape[:2], np.uint8)
+    if not np.isfinite(on).all():
+        return frame.copy(), np.zeros(frame.shape[:2], np.uint8)
+    x0, y0, W, H = face_window(on, frame.shape, 2 + round(0.1 * width))
+    if H < 8 or W < 8:
+        return frame.copy(), np.zeros(frame.shape[:2], np.uint8)
     buffers = rasterize(points - np.float32([x0, y0, 0]), model.faces, H, W)
-    rgba = shade(buffers, model.faces, np.tile(np.float32([0, 0, 1]), (len(points), 1)), model.uv, texture, _FLAT, ambient)
+    rgba = shade(
+        buffers,
+        model.faces,
+        np.tile(np.float32([0, 0, 1]), (len(points), 1)),
+        model.uv,
+        texture,
+        _FLAT,
+        ambient,
+    )
     alpha = interpolate(buffers, model.faces, weights[:, None])[..., 0]
-    alpha = np.minimum(cv2.GaussianBlur(cv2.erode(alpha, np.ones((3, 3))), (0, 0), max(finish.feather*width, .6)), alpha*1.2).clip(0, 1)*buffers.mask
+    alpha = (
+        np.minimum(
+            cv2.GaussianBlur(
+                cv2.erode(alpha, np.ones((3, 3))), (0, 0), max(finish.feather * width, 0.6)
+            ),
+            alpha * 1.2,
+        ).clip(0, 1)
+        * buffers.mask
+    )
     drawn = to_srgb(rgba[..., :3]).astype(np.float32)
-    drawn[~buffers.mask] = frame[y0:y0+H, x0:x0+W][~buffers.mask]
+    drawn[~buffers.mask] = frame[y0 : y0 + H, x0 : x0 + W][~buffers.mask]
     return paste(frame, x0, y0, drawn, alpha, finish, width, rng)
 
 # %% ../nbs/24_compose.ipynb #06f00018
 def over_time(x, sigma, frame):
-    "Gaussian smoothing over runs of consecutive frames."
+    """Gaussian smoothing over runs of consecutive frames."""
     out = np.array(x, np.float64)
-    if sigma <= .2: return out
+    if sigma <= 0.2:
+        return out
     for run in np.split(np.arange(len(frame)), np.flatnonzero(np.diff(frame) != 1) + 1):
         flat = out[run].reshape(len(run), -1)
-        if flat.size: out[run] = cv2.GaussianBlur(flat, (1, 0), sigmaX=1e-6, sigmaY=sigma, borderType=cv2.BORDER_REFLECT).reshape(out[run].shape)
+        if flat.size:
+            out[run] = cv2.GaussianBlur(
+                flat, (1, 0), sigmaX=1e-6, sigmaY=sigma, borderType=cv2.BORDER_REFLECT
+            ).reshape(out[run].shape)
     return out
 
+# %% ../nbs/24_compose.ipynb #bada989e
 def _error(rng, shape, sigma):
-    "Fitting error: half independent, half wandering."
-    slow = over_time(rng.standard_normal(shape), 3., np.arange(shape[0]))
-    return sigma*(.7*rng.standard_normal(shape) + .7*slow*math.sqrt(2*math.sqrt(math.pi)*3))
+    """Fitting error: half independent, half wandering."""
+    slow = over_time(rng.standard_normal(shape), 3.0, np.arange(shape[0]))
+    return sigma * (
+        0.7 * rng.standard_normal(shape) + 0.7 * slow * math.sqrt(2 * math.sqrt(math.pi) * 3)
+    )
 
-def retimed(c, temporal, model, g, person=1.):
-    "Smoothing (temporal < 0) or fitting error (> 0), of everything that is shown."
+# %% ../nbs/24_compose.ipynb #62139add
+def retimed(c, temporal, model, g, person=1.0):
+    """Smoothing (temporal < 0) or fitting error (> 0), of everything that is shown."""
     T = len(c.frame)
     if temporal < 0:
-        c.euler, c.t, c.scale = (over_time(x, -1.*temporal, c.frame) for x in (c.euler, c.t, c.scale))
-        c.actions, c.identity = (over_time(x, -2.5*temporal, c.frame) for x in (c.actions, c.identity))
+        c.euler, c.t, c.scale = (
+            over_time(x, -1.0 * temporal, c.frame) for x in (c.euler, c.t, c.scale)
+        )
+        c.actions, c.identity = (
+            over_time(x, -2.5 * temporal, c.frame) for x in (c.actions, c.identity)
+        )
         return c
-    j = 1.5*temporal
-    c.euler = c.euler + j*_error(g, (T, 3), math.radians(.7))
-    c.t = c.t + j*_error(g, (T, 2), .008)*c.scale[:, None]
-    c.scale = c.scale*np.exp(j*_error(g, (T,), .005))
-    c.actions = np.clip(c.actions + j*_error(g, c.actions.shape, .02)*(c.actions > .005), 0, 1)
-    c.identity = c.identity + person*j*_error(g, (T, 40), .12)
+    j = 1.5 * temporal
+    c.euler = c.euler + j * _error(g, (T, 3), math.radians(0.7))
+    c.t = c.t + j * _error(g, (T, 2), 0.008) * c.scale[:, None]
+    c.scale = c.scale * np.exp(j * _error(g, (T,), 0.005))
+    c.actions = np.clip(
+        c.actions + j * _error(g, c.actions.shape, 0.02) * (c.actions > 0.005), 0, 1
+    )
+    c.identity = c.identity + person * j * _error(g, (T, 40), 0.12)
     return c
 
+# %% ../nbs/24_compose.ipynb #ac49f089
 def _checked(c, who='trajectory'):
-    if not len(c.frame): raise UsageError(f'the {who} of a forgery has no coefficients: no frame shows a face')
+    if not len(c.frame):
+        raise UsageError(f'the {who} of a forgery has no coefficients: no frame shows a face')
     return c
 
+# %% ../nbs/24_compose.ipynb #cbd97279
 def driven_by(c, driver, model):
-    "Actions and pose of another performance, repeated back and forth to the length of this one."
+    """Actions and pose of another performance, repeated back and forth to the length of this
+    one.
+    """
     d = _checked(_Coefficients.of(driver, model), 'driver')
     T, n = len(c.frame), len(d.frame)
-    order = np.arange(T) % max(2*n-2, 1)
-    at = np.where(order < n, order, 2*n-2-order)
-    return d.actions[at], d.euler[at], (d.t[at] - d.t[0])/d.scale[0], d.scale[at]/d.scale[0]
+    order = np.arange(T) % max(2 * n - 2, 1)
+    at = np.where(order < n, order, 2 * n - 2 - order)
+    return d.actions[at], d.euler[at], (d.t[at] - d.t[0]) / d.scale[0], d.scale[at] / d.scale[0]
 
-def row_generator(seed, row): return np.random.default_rng([seed, row])
+# %% ../nbs/24_compose.ipynb #cb3a8f01
+def row_generator(seed, row):
+    return np.random.default_rng([seed, row])
 
+# %% ../nbs/24_compose.ipynb #79e69b4d
 def plan_for(trajectory, seed, model):
     model = model or MorphableModel.load()
     g = _rng(seed)

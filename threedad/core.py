@@ -24,33 +24,56 @@ STATUSES = ('ok', 'no_face', 'too_short', 'corrupt', 'unreadable')
 
 # %% ../nbs/00_core.ipynb #070d6698
 class ThreedadError(Exception):
-    "An error whose text is one line naming the thing and the cause."
+    """An error whose text is one line naming the thing and the cause."""
 
+# %% ../nbs/00_core.ipynb #1cc347fa
 class UsageError(ThreedadError):
-    "A setting or argument that cannot be used."
+    """A setting or argument that cannot be used."""
 
+# %% ../nbs/00_core.ipynb #550d434e
 class FileError(ThreedadError):
-    "Something is wrong with one file or folder."
-    def __init__(self,
-        path: str | os.PathLike, # the file or folder
-        cause: str,              # what is wrong with it, without a full stop
-    ):
+    """Something is wrong with one file or folder."""
+
+    def __init__(self, path: str | os.PathLike, cause: str):
+        """Make a FileError.
+
+        Args:
+            path: the file or folder.
+            cause: what is wrong with it, without a full stop.
+        """
         self.path, self.cause = str(path), ' '.join(str(cause).split())
         super().__init__(f'{self.path}: {self.cause}')
 
-    def __reduce__(self): return type(self), (self.path, self.cause)
+    def __reduce__(self):
+        return type(self), (self.path, self.cause)
 
-class VideoError(FileError): "A video cannot be read, or holds nothing to analyse."
-class AssetError(FileError): "A file the library ships is missing or altered."
-class StoreError(FileError): "A folder is not a store, or a store is damaged."
-class CheckpointError(FileError): "A file does not hold the weights it should."
+# %% ../nbs/00_core.ipynb #c299f3e1
+class VideoError(FileError):
+    """A video cannot be read, or holds nothing to analyse."""
+
+# %% ../nbs/00_core.ipynb #9b296ce8
+class AssetError(FileError):
+    """A file the library ships is missing or altered."""
+
+# %% ../nbs/00_core.ipynb #2ab7fd2b
+class StoreError(FileError):
+    """A folder is not a store, or a store is damaged."""
+
+# %% ../nbs/00_core.ipynb #6fbba6e8
+class CheckpointError(FileError):
+    """A file does not hold the weights it should."""
 
 # %% ../nbs/00_core.ipynb #dc84a467
 @contextlib.contextmanager
-def atomic_path(
-    path: str | os.PathLike, # where the finished file goes; its folder is made if needed
-) -> Iterator[Path]:         # a temporary path with the same suffix, to be written to
-    "Write to a temporary file that becomes `path` only when the block ends well."
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """Write to a temporary file that becomes `path` only when the block ends well.
+
+    Args:
+        path: where the finished file goes; its folder is made if needed.
+
+    Returns:
+        a temporary path with the same suffix, to be written to.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     fd, tmp = tempfile.mkstemp(prefix=f'.{path.stem[:40]}-', suffix=path.suffix, dir=path.parent)
@@ -60,81 +83,133 @@ def atomic_path(
         yield tmp
         tmp.chmod(0o644)
         os.replace(tmp, path)
-    finally: tmp.unlink(missing_ok=True)
+    finally:
+        tmp.unlink(missing_ok=True)
 
 # %% ../nbs/00_core.ipynb #67eb6c98
-def write_json(
-    obj: Any,                # anything JSON can hold; numpy numbers and paths are converted
-    path: str | os.PathLike,
-) -> Path:
-    "Write `obj` as readable JSON, atomically."
+def write_json(obj: Any, path: str | os.PathLike) -> Path:
+    """Write `obj` as readable JSON, atomically.
+
+    Args:
+        obj: anything JSON can hold; numpy numbers and paths are converted.
+        path: TODO.
+    """
+
     def plain(o):
-        if isinstance(o, np.generic): return o.item()
-        if isinstance(o, np.ndarray): return o.tolist()
+        if isinstance(o, np.generic):
+            return o.item()
+        if isinstance(o, np.ndarray):
+            return o.tolist()
         return str(o)
+
     with atomic_path(path) as tmp:
-        tmp.write_text(json.dumps(obj, indent=2, default=plain, ensure_ascii=False) + '\n', encoding='utf-8')
+        tmp.write_text(
+            json.dumps(obj, indent=2, default=plain, ensure_ascii=False) + '\n', encoding='utf-8'
+        )
     return Path(path)
 
-def read_json(
-    path: str | os.PathLike,
-) -> Any: # `FileError` if it is missing or not JSON
-    "Read a JSON file."
-    try: return json.loads(Path(path).read_text(encoding='utf-8'))
-    except (OSError, ValueError) as e: raise FileError(path, f'not readable as JSON ({type(e).__name__})') from e
+# %% ../nbs/00_core.ipynb #cd378acd
+def read_json(path: str | os.PathLike) -> Any:
+    """Read a JSON file.
 
-def write_table(
-    df: 'pandas.DataFrame',
-    path: str | os.PathLike,
-) -> Path:
-    "Write a table as Parquet, atomically."
-    with atomic_path(path) as tmp: df.to_parquet(tmp, index=False)
+    Args:
+        path: TODO.
+
+    Raises:
+        FileError: if it is missing or not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding='utf-8'))
+    except (OSError, ValueError) as e:
+        raise FileError(path, f'not readable as JSON ({type(e).__name__})') from e
+
+# %% ../nbs/00_core.ipynb #16ec9f8d
+def write_table(df: 'pandas.DataFrame', path: str | os.PathLike) -> Path:
+    """Write a table as Parquet, atomically."""
+    with atomic_path(path) as tmp:
+        df.to_parquet(tmp, index=False)
     return Path(path)
 
-def read_table(
-    path: str | os.PathLike,
-    columns: list[str] | None = None, # only these columns
-) -> 'pandas.DataFrame':              # `FileError` if it is missing or not Parquet
-    "Read a Parquet table."
+# %% ../nbs/00_core.ipynb #fdc7e6c8
+def read_table(path: str | os.PathLike, columns: list[str] | None = None) -> 'pandas.DataFrame':
+    """Read a Parquet table.
+
+    Args:
+        path: TODO.
+        columns: only these columns.
+
+    Raises:
+        FileError: if it is missing or not Parquet.
+    """
     import pandas as pd
-    try: return pd.read_parquet(path, columns=columns)
-    except Exception as e: raise FileError(path, f'not readable as a Parquet table ({type(e).__name__})') from e
+
+    try:
+        return pd.read_parquet(path, columns=columns)
+    except Exception as e:
+        raise FileError(path, f'not readable as a Parquet table ({type(e).__name__})') from e
 
 # %% ../nbs/00_core.ipynb #0a1a55ba
-def sha256_of(
-    path: str | os.PathLike,
-) -> str: # 64 hexadecimal digits
-    "SHA-256 of a file."
-    with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest()
+def sha256_of(path: str | os.PathLike) -> str:
+    """SHA-256 of a file.
 
-ASSETS = Path(__file__).parent/'assets' if '__file__' in globals() else Path('../threedad/assets').resolve()
+    Args:
+        path: TODO.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    with open(path, 'rb') as f:
+        return hashlib.file_digest(f, 'sha256').hexdigest()
+
+# %% ../nbs/00_core.ipynb #b5c07753
+ASSETS = (
+    Path(__file__).parent / 'assets'
+    if '__file__' in globals()
+    else Path('../threedad/assets').resolve()
+)
 _checked = {}
 
-def asset(
-    name: str, # a file name listed in assets/assets.json
-) -> Path:     # `AssetError` if it is not listed, missing or altered
-    "Path of a file the library ships, its checksum verified."
-    if name in _checked: return _checked[name]
-    path, listed = ASSETS/name, read_json(ASSETS/'assets.json')
-    if name not in listed: raise AssetError(path, 'not an asset of this library')
-    if not path.exists(): raise AssetError(path, 'missing; reinstall threedad')
-    if sha256_of(path) != listed[name]['sha256']: raise AssetError(path, 'altered (its SHA-256 is not the one on record); reinstall threedad')
+# %% ../nbs/00_core.ipynb #354bc77b
+def asset(name: str) -> Path:
+    """Path of a file the library ships, its checksum verified.
+
+    Args:
+        name: a file name listed in assets/assets.json.
+
+    Raises:
+        AssetError: if it is not listed, missing or altered.
+    """
+    if name in _checked:
+        return _checked[name]
+    path, listed = ASSETS / name, read_json(ASSETS / 'assets.json')
+    if name not in listed:
+        raise AssetError(path, 'not an asset of this library')
+    if not path.exists():
+        raise AssetError(path, 'missing; reinstall threedad')
+    if sha256_of(path) != listed[name]['sha256']:
+        raise AssetError(
+            path, 'altered (its SHA-256 is not the one on record); reinstall threedad'
+        )
     return _checked.setdefault(name, path)
 
 # %% ../nbs/00_core.ipynb #e58f6aab
 def rng(
-    seed: int | np.random.Generator | np.random.SeedSequence | None = 0, # a generator is returned as it is
+    seed: int | np.random.Generator | np.random.SeedSequence | None = 0,
 ) -> np.random.Generator:
-    "A numpy generator from a seed."
+    """A numpy generator from a seed.
+
+    Args:
+        seed: a generator is returned as it is.
+    """
     return np.random.default_rng(seed)
 
-def seed_everything(
-    seed: int = 0,
-) -> np.random.Generator:
-    "Seed Python, numpy and torch, and return a numpy generator with the same seed."
+# %% ../nbs/00_core.ipynb #aae3bde0
+def seed_everything(seed: int = 0) -> np.random.Generator:
+    """Seed Python, numpy and torch, and return a numpy generator with the same seed."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     import torch
+
     torch.manual_seed(seed)
     return rng(seed)
 
@@ -142,10 +217,12 @@ def seed_everything(
 _lock = threading.RLock()
 _users, _saved = 0, []
 
+
 def _to_one_thread() -> list:
     """Set every library to one thread; what gives back the former numbers."""
     from threadpoolctl import threadpool_limits
     import cv2
+
     undo = [threadpool_limits(limits=1).restore_original_limits]
     undo.append(functools.partial(cv2.setNumThreads, cv2.getNumThreads()))
     cv2.setNumThreads(1)
@@ -153,7 +230,6 @@ def _to_one_thread() -> list:
         undo.append(functools.partial(torch.set_num_threads, torch.get_num_threads()))
         torch.set_num_threads(1)
     return undo
-
 
 # %% ../nbs/00_core.ipynb #a67726e9
 @contextlib.contextmanager
@@ -165,36 +241,69 @@ def one_thread() -> Iterator[None]:
     """
     global _users, _saved
     with _lock:
-        if not _users: _saved = _to_one_thread()
+        if not _users:
+            _saved = _to_one_thread()
         _users += 1
-    try: yield
+    try:
+        yield
     finally:
         with _lock:
             _users -= 1
             if not _users:
-                for undo in reversed(_saved): undo()
-
+                for undo in reversed(_saved):
+                    undo()
 
 # %% ../nbs/00_core.ipynb #a7ad621a
 def progress(
-    iterable: Iterable | None = None, # what to go through; leave out to call `.update()` by hand
-    desc: str = '',                   # what is being done, shown on the left
-    total: int | None = None,         # how many steps, if the iterable does not know
-    unit: str = 'it',                 # what one step is called
-    disable: bool = False,            # silent, as the environment variable TQDM_DISABLE=1 makes all bars
-    delay: float = 1.,                # seconds before the bar appears
+    iterable: Iterable | None = None,
+    desc: str = '',
+    total: int | None = None,
+    unit: str = 'it',
+    disable: bool = False,
+    delay: float = 1.0,
     **kwargs,
 ) -> 'tqdm.tqdm':
-    "A progress bar with an ETA."
+    """A progress bar with an ETA.
+
+    Args:
+        iterable: what to go through; leave out to call `.update()` by hand.
+        desc: what is being done, shown on the left.
+        total: how many steps, if the iterable does not know.
+        unit: what one step is called.
+        disable: silent, as the environment variable TQDM_DISABLE=1 makes all bars.
+        delay: seconds before the bar appears.
+        **kwargs: TODO.
+    """
     from tqdm.auto import tqdm
-    if disable or os.environ.get('TQDM_DISABLE') == '1': kwargs['disable'] = True
-    interval = .1 if sys.stderr.isatty() or 'ipykernel' in sys.modules else 10
-    return tqdm(iterable, desc=desc, total=total, unit=unit, delay=delay, mininterval=interval, dynamic_ncols=True, **kwargs)
+
+    if disable or os.environ.get('TQDM_DISABLE') == '1':
+        kwargs['disable'] = True
+    interval = 0.1 if sys.stderr.isatty() or 'ipykernel' in sys.modules else 10
+    return tqdm(
+        iterable,
+        desc=desc,
+        total=total,
+        unit=unit,
+        delay=delay,
+        mininterval=interval,
+        dynamic_ncols=True,
+        **kwargs,
+    )
 
 # %% ../nbs/00_core.ipynb #a403fb7c
-def natural_key(
-    name: str | os.PathLike,
-) -> list: # usable as `key=` of `sorted`
-    "Sort key that orders embedded numbers by value."
+def natural_key(name: str | os.PathLike) -> list:
+    """Sort key that orders embedded numbers by value.
+
+    Args:
+        name: TODO.
+
+    Returns:
+        usable as `key=` of `sorted`.
+    """
     import re
-    return [(0, int(t), '') if t.isdigit() else (1, 0, t) for t in re.split(r'(\d+)', str(name).lower()) if t]
+
+    return [
+        (0, int(t), '') if t.isdigit() else (1, 0, t)
+        for t in re.split(r'(\d+)', str(name).lower())
+        if t
+    ]

@@ -16,65 +16,143 @@ import pandas as pd
 from .core import FAKE, REAL, StoreError, UsageError, natural_key, read_json, rng
 
 # %% ../nbs/30_corpora.ipynb #9a78b2e4
-VIDEO_COLUMNS = ['video_id', 'path', 'corpus', 'label', 'manipulation', 'compression', 'split', 'group',
-                 'frames', 'fps', 'width', 'height', 'faces_found', 'status', 'error', 'bytes', 'modified']
+VIDEO_COLUMNS = [
+    'video_id',
+    'path',
+    'corpus',
+    'label',
+    'manipulation',
+    'compression',
+    'split',
+    'group',
+    'frames',
+    'fps',
+    'width',
+    'height',
+    'faces_found',
+    'status',
+    'error',
+    'bytes',
+    'modified',
+]
 UNKNOWN = -1
 META_COLUMNS, MEASURED_COLUMNS = VIDEO_COLUMNS[:8], VIDEO_COLUMNS[8:]
 
+# %% ../nbs/30_corpora.ipynb #d3d69090
 def _fill(df, name, default):
     col = df[name].astype(object) if name in df else pd.Series(None, index=df.index, dtype=object)
     df[name] = col.where(col.notna(), default).astype(str)
 
-def video_table(
-    videos: pd.DataFrame, # at least `path`; any of the columns of a store's video table
-) -> pd.DataFrame:        # `UsageError` if two rows have one id, or there is no `path`
-    "Fill in the columns of a video table that were not given."
-    if 'path' not in videos: raise UsageError('a table of videos needs a column named path')
+# %% ../nbs/30_corpora.ipynb #bcb4988a
+def video_table(videos: pd.DataFrame) -> pd.DataFrame:
+    """Fill in the columns of a video table that were not given.
+
+    Args:
+        videos: at least `path`; any of the columns of a store's video table.
+
+    Raises:
+        UsageError: if two rows have one id, or there is no `path`.
+    """
+    if 'path' not in videos:
+        raise UsageError('a table of videos needs a column named path')
     df = videos.reset_index(drop=True).copy()
     df['path'] = [os.path.abspath(p) for p in df['path']]
     stem = df['path'].map(lambda p: Path(p).stem)
-    if 'label' not in df: df['label'] = UNKNOWN
+    if 'label' not in df:
+        df['label'] = UNKNOWN
     df['label'] = df['label'].fillna(UNKNOWN).astype('int64')
     kind = df['label'].map({REAL: 'real', FAKE: 'fake', UNKNOWN: 'unknown'})
-    for name, default in dict(corpus='videos', manipulation=kind, compression='unknown', split='', group=stem).items(): _fill(df, name, default)
-    _fill(df, 'video_id', df['corpus'] + '/' + df['manipulation'] + '/' + df['compression'] + '/' + stem)
+    for name, default in dict(
+        corpus='videos', manipulation=kind, compression='unknown', split='', group=stem
+    ).items():
+        _fill(df, name, default)
+    _fill(
+        df,
+        'video_id',
+        df['corpus'] + '/' + df['manipulation'] + '/' + df['compression'] + '/' + stem,
+    )
     twice = df['video_id'][df['video_id'].duplicated()]
-    if len(twice): raise UsageError(f'two videos have the id {twice.iloc[0]}; give each its own video_id')
+    if len(twice):
+        raise UsageError(f'two videos have the id {twice.iloc[0]}; give each its own video_id')
     return df[META_COLUMNS + [c for c in df if c not in META_COLUMNS]]
 
 # %% ../nbs/30_corpora.ipynb #39a4bf37
-VIDEO_SUFFIXES = {'.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.flv', '.3gp', '.ts'}
+VIDEO_SUFFIXES = {
+    '.mp4',
+    '.avi',
+    '.mov',
+    '.mkv',
+    '.webm',
+    '.m4v',
+    '.mpg',
+    '.mpeg',
+    '.wmv',
+    '.flv',
+    '.3gp',
+    '.ts',
+}
 _FOLDER_LABELS = {'real': REAL, 'original': REAL, 'fake': FAKE, 'manipulated': FAKE}
 
+# %% ../nbs/30_corpora.ipynb #ef6c3b34
 def _videos_under(folder):
-    return sorted((p for p in Path(folder).rglob('*') if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith('.')),
-                  key=lambda p: natural_key(p.relative_to(folder).as_posix()))
+    return sorted(
+        (
+            p
+            for p in Path(folder).rglob('*')
+            if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith('.')
+        ),
+        key=lambda p: natural_key(p.relative_to(folder).as_posix()),
+    )
 
+# %% ../nbs/30_corpora.ipynb #55dc59a7
 def scan_folder(
-    folder: str | os.PathLike,  # holds manifest.csv, or real/ and fake/, or just videos
-    corpus: str | None = None,  # its name; the folder's own name if left out
-    compression: str = 'unknown',
-) -> pd.DataFrame:              # `StoreError` if it is not a folder or holds no video
-    "Table of the videos in a folder."
+    folder: str | os.PathLike, corpus: str | None = None, compression: str = 'unknown'
+) -> pd.DataFrame:
+    """Table of the videos in a folder.
+
+    Args:
+        folder: holds manifest.csv, or real/ and fake/, or just videos.
+        corpus: its name; the folder's own name if left out.
+        compression: TODO.
+
+    Raises:
+        StoreError: if it is not a folder or holds no video.
+    """
     folder = Path(folder)
-    if not folder.is_dir(): raise StoreError(folder, 'not a folder')
-    corpus, manifest = corpus or folder.resolve().name, folder/'manifest.csv'
+    if not folder.is_dir():
+        raise StoreError(folder, 'not a folder')
+    corpus, manifest = corpus or folder.resolve().name, folder / 'manifest.csv'
     if manifest.exists():
         given = pd.read_csv(manifest)
-        if not {'path', 'label'} <= set(given): raise StoreError(manifest, 'needs the columns path and label')
-        df = pd.DataFrame({'path': [str(folder/p) for p in given['path']], 'label': given['label']})
+        if not {'path', 'label'} <= set(given):
+            raise StoreError(manifest, 'needs the columns path and label')
+        df = pd.DataFrame(
+            {'path': [str(folder / p) for p in given['path']], 'label': given['label']}
+        )
         names = given['path'].map(lambda p: Path(p).with_suffix('').as_posix())
-        if 'method' in given: df['manipulation'] = given['method']
+        if 'method' in given:
+            df['manipulation'] = given['method']
         df['group'] = given['pair'].fillna(names) if 'pair' in given else names
     else:
         files = _videos_under(folder)
-        if not files: raise StoreError(folder, 'holds no video')
+        if not files:
+            raise StoreError(folder, 'holds no video')
         parts = [p.relative_to(folder) for p in files]
-        label = [next((_FOLDER_LABELS[q.lower()] for q in p.parts[:-1] if q.lower() in _FOLDER_LABELS), UNKNOWN) for p in parts]
+        label = [
+            next(
+                (_FOLDER_LABELS[q.lower()] for q in p.parts[:-1] if q.lower() in _FOLDER_LABELS),
+                UNKNOWN,
+            )
+            for p in parts
+        ]
         df = pd.DataFrame({'path': list(map(str, files)), 'label': label})
         names = pd.Series([p.with_suffix('').as_posix() for p in parts])
-    if 'manipulation' not in df: df['manipulation'] = df['label'].map({REAL: 'real', FAKE: 'fake', UNKNOWN: 'unknown'})
-    df['video_id'] = [f'{corpus}/{m}/{compression}/{n}' for m, n in zip(df['manipulation'], names.str.replace('/', '.'))]
+    if 'manipulation' not in df:
+        df['manipulation'] = df['label'].map({REAL: 'real', FAKE: 'fake', UNKNOWN: 'unknown'})
+    df['video_id'] = [
+        f'{corpus}/{m}/{compression}/{n}'
+        for m, n in zip(df['manipulation'], names.str.replace('/', '.'))
+    ]
     return video_table(df.assign(corpus=corpus, compression=compression))
 
 # %% ../nbs/30_corpora.ipynb #83289a11
@@ -82,63 +160,114 @@ def _people(stem, actors):
     head = stem.split('__')[0] if actors else stem
     return '+'.join(('actor' if actors else '') + p for p in head.split('_'))
 
+# %% ../nbs/30_corpora.ipynb #a4fe260a
 def faceforensics(
-    root: str | os.PathLike,                  # holds original_sequences/ and manipulated_sequences/
-    compressions: tuple = ('c23',),           # any of raw, c23, c40
-    manipulations: tuple | None = None,       # folder names under manipulated_sequences; all if left out
-) -> pd.DataFrame:                            # `StoreError` if the layout is not found
-    "Table of FaceForensics++ (and DeepFakeDetection) videos, with the official splits where they are present."
+    root: str | os.PathLike, compressions: tuple = ('c23',), manipulations: tuple | None = None
+) -> pd.DataFrame:
+    """Table of FaceForensics++ (and DeepFakeDetection) videos, with the official splits where they
+    are present.
+
+    Args:
+        root: holds original_sequences/ and manipulated_sequences/.
+        compressions: any of raw, c23, c40.
+        manipulations: folder names under manipulated_sequences; all if left out.
+
+    Raises:
+        StoreError: if the layout is not found.
+    """
     root, rows = Path(root), []
     for kind, label in (('original_sequences', REAL), ('manipulated_sequences', FAKE)):
-        for source in sorted((root/kind).glob('*'), key=natural_key):
-            if label == FAKE and manipulations and source.name not in manipulations: continue
+        for source in sorted((root / kind).glob('*'), key=natural_key):
+            if label == FAKE and manipulations and source.name not in manipulations:
+                continue
             actors = source.name in ('actors', 'DeepFakeDetection')
             for c in compressions:
-                rows += [dict(path=str(p), corpus='FaceForensics++', label=label, compression=c,
-                              manipulation=source.name if label else ('actors' if actors else 'real'), group=_people(p.stem, actors))
-                         for p in _videos_under(source/c/'videos')]
-    if not rows: raise StoreError(root, f'no FaceForensics++ videos of compression {", ".join(compressions)}')
+                rows += [
+                    dict(
+                        path=str(p),
+                        corpus='FaceForensics++',
+                        label=label,
+                        compression=c,
+                        manipulation=source.name if label else ('actors' if actors else 'real'),
+                        group=_people(p.stem, actors),
+                    )
+                    for p in _videos_under(source / c / 'videos')
+                ]
+    if not rows:
+        raise StoreError(
+            root, f'no FaceForensics++ videos of compression {", ".join(compressions)}'
+        )
     df, official = pd.DataFrame(rows), {}
     for split in ('train', 'val', 'test'):
-        if (root/'splits'/f'{split}.json').exists():
-            official.update({p: split for pair in read_json(root/'splits'/f'{split}.json') for p in pair})
+        if (root / 'splits' / f'{split}.json').exists():
+            official.update(
+                {p: split for pair in read_json(root / 'splits' / f'{split}.json') for p in pair}
+            )
     df['split'] = [official.get(g.split('+')[0], '') for g in df['group']]
     return video_table(df)
 
 # %% ../nbs/30_corpora.ipynb #f16f5e20
 def people_islands(groups):
-    "Number of the connected component of each group, people being the links."
+    """Number of the connected component of each group, people being the links."""
     parent = {}
+
     def root(x):
-        while parent.setdefault(x, x) != x: x = parent[x]
+        while parent.setdefault(x, x) != x:
+            x = parent[x]
         return x
+
     for g in groups:
         first, *rest = g.split('+')
         root(first)
-        for p in rest: parent[root(p)] = root(first)
+        for p in rest:
+            parent[root(p)] = root(first)
     return [root(g.split('+')[0]) for g in groups]
 
-def assert_no_leak(
-    videos: pd.DataFrame, # has `split` and `group`
-) -> None:                # `UsageError` naming a person who is in two splits
-    "Check that no person is in two splits."
+# %% ../nbs/30_corpora.ipynb #2f087a37
+def assert_no_leak(videos: pd.DataFrame) -> None:
+    """Check that no person is in two splits.
+
+    Args:
+        videos: has `split` and `group`.
+
+    Raises:
+        UsageError: naming a person who is in two splits.
+    """
     seen = {}
     for s, g in zip(videos['split'], videos['group']):
         for p in g.split('+') if s else ():
-            if seen.setdefault(p, s) != s: raise UsageError(f'{p} is in both {seen[p]} and {s}')
+            if seen.setdefault(p, s) != s:
+                raise UsageError(f'{p} is in both {seen[p]} and {s}')
 
+# %% ../nbs/30_corpora.ipynb #e6c9c3e0
 def assign_splits(
-    videos: pd.DataFrame,            # has `group`, `label` and `manipulation`
-    seed: int = 0,
-    fractions: dict | tuple = (.6, .15, .25), # train, val, test; or a dict of names and fractions
-) -> pd.DataFrame:                   # a copy with `split` filled in; `UsageError` with fewer groups than splits
-    "Split by people, with every kind of video in every split as far as possible."
-    fractions = fractions if isinstance(fractions, dict) else dict(zip(('train', 'val', 'test'), fractions))
+    videos: pd.DataFrame, seed: int = 0, fractions: dict | tuple = (0.6, 0.15, 0.25)
+) -> pd.DataFrame:
+    """Split by people, with every kind of video in every split as far as possible.
+
+    Args:
+        videos: has `group`, `label` and `manipulation`.
+        seed: TODO.
+        fractions: train, val, test; or a dict of names and fractions.
+
+    Returns:
+        a copy with `split` filled in.
+
+    Raises:
+        UsageError: with fewer groups than splits.
+    """
+    fractions = (
+        fractions
+        if isinstance(fractions, dict)
+        else dict(zip(('train', 'val', 'test'), fractions))
+    )
     fractions = {k: v / sum(fractions.values()) for k, v in fractions.items() if v > 0}
     island = pd.Series(people_islands(videos['group']), index=videos.index)
     counts = pd.crosstab(island, videos['label'].astype(str) + videos['manipulation'])
     if len(counts) < len(fractions):
-        raise UsageError(f'{len(counts)} groups of people that share no video cannot fill {len(fractions)} splits')
+        raise UsageError(
+            f'{len(counts)} groups of people that share no video cannot fill {len(fractions)} splits'
+        )
     counts = counts.iloc[rng(seed).permutation(len(counts))]
     counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind='stable').index]
     total, names = counts.sum().to_numpy(float), list(fractions)
@@ -147,7 +276,9 @@ def assign_splits(
         share = row.to_numpy() / total
         need = (left * share).sum(1) / share.sum() / np.array(list(fractions.values()))
         empty = [s for s in names if s not in chosen.values()]
-        allowed = [names.index(s) for s in empty] if len(counts) - i <= len(empty) else range(len(names))
+        allowed = (
+            [names.index(s) for s in empty] if len(counts) - i <= len(empty) else range(len(names))
+        )
         k = max(allowed, key=lambda j: (round(need[j], 9), fractions[names[j]]))
         left[k] -= share
         chosen[key] = names[k]

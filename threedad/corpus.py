@@ -15,7 +15,17 @@ import pandas as pd
 
 from . import __version__
 
-from .core import LABELS, StoreError, ThreedadError, VideoError, progress as progress_bar, read_json, read_table, write_json, write_table
+from threedad.core import (
+    LABELS,
+    StoreError,
+    ThreedadError,
+    VideoError,
+    progress as progress_bar,
+    read_json,
+    read_table,
+    write_json,
+    write_table,
+)
 from .workers import pooled
 from .video import probe
 from .trajectory import TRAJECTORY_COLUMNS
@@ -24,37 +34,69 @@ from .facevideo import analyse, decode_crop
 
 # %% ../nbs/32_corpus.ipynb #0fa46189
 def _shard(store, kind, video_id):
-    name = re.sub(r'[^A-Za-z0-9._+-]+', '_', video_id)[-80:] + '-' + hashlib.sha1(video_id.encode()).hexdigest()[:8]
-    return Path(store)/kind/(name + ('.json' if kind == 'rows' else '.parquet'))
+    name = (
+        re.sub(r'[^A-Za-z0-9._+-]+', '_', video_id)[-80:]
+        + '-'
+        + hashlib.sha1(video_id.encode()).hexdigest()[:8]
+    )
+    return Path(store) / kind / (name + ('.json' if kind == 'rows' else '.parquet'))
 
+# %% ../nbs/32_corpus.ipynb #bb8d6d60
 def _stamp(path):
-    try: stat = os.stat(path)
-    except OSError: return dict(bytes=0, modified=0)
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return dict(bytes=0, modified=0)
     return dict(bytes=stat.st_size, modified=stat.st_mtime_ns)
 
+# %% ../nbs/32_corpus.ipynb #e5f3ed78
 def _row(job, status, error=''):
-    return dict(video_id=job['video_id'], frames=0, fps=math.nan, width=0, height=0, faces_found=0,
-                status=status, error=str(error), **_stamp(job['path']))
+    return dict(
+        video_id=job['video_id'],
+        frames=0,
+        fps=math.nan,
+        width=0,
+        height=0,
+        faces_found=0,
+        status=status,
+        error=str(error),
+        **_stamp(job['path']),
+    )
 
+# %% ../nbs/32_corpus.ipynb #22cf4da1
 def _store_video(job):
-    "Analyse one video, write its shards and, last, its row."
+    """Analyse one video, write its shards and, last, its row."""
     row, i = _row(job, 'unreadable'), job['video_id']
     try:
         info = probe(job['path'])
-        row.update(status='corrupt', fps=info.fps, width=info.width, height=info.height, frames=info.frames)
+        row.update(
+            status='corrupt',
+            fps=info.fps,
+            width=info.width,
+            height=info.height,
+            frames=info.frames,
+        )
         a = analyse(job['path'], i, job['crop_size'], job['quality'], job['stop'])
         write_table(a.shard(i), _shard(job['store'], 'crops', i))
         write_table(a.table, _shard(job['store'], 'rows', i).with_suffix('.parquet'))
-        row.update(status='ok', frames=len(a.track), faces_found=a.track.faces_found, error=a.track.error)
-    except VideoError as e: row.update(status=getattr(e, 'status', row['status']), error=str(e))
-    except Exception as e: row.update(status='corrupt', error=f'{job["path"]}: {type(e).__name__} {e}')
+        row.update(
+            status='ok', frames=len(a.track), faces_found=a.track.faces_found, error=a.track.error
+        )
+    except VideoError as e:
+        row.update(status=getattr(e, 'status', row['status']), error=str(e))
+    except Exception as e:
+        row.update(status='corrupt', error=f'{job["path"]}: {type(e).__name__} {e}')
     write_json(row, _shard(job['store'], 'rows', i))
     return row
 
 # %% ../nbs/32_corpus.ipynb #05605881
 def _run_jobs(jobs, workers, timeout):
-    "Yield the row of each job as it ends; a job that kills or stalls its worker gets a row too."
-    from threedad import corpus # workers import the module, wherever this runs
+    """Yield the row of each job as it ends.
+
+    A job that kills or stalls its worker gets a row too.
+    """
+    from threedad import corpus  # workers import the module, wherever this runs
+
     for job, row, why in pooled(corpus._store_video, jobs, workers, timeout):
         if why:
             row = _row(job, 'corrupt', f'{job["path"]}: {why}')
@@ -64,153 +106,259 @@ def _run_jobs(jobs, workers, timeout):
 # %% ../nbs/32_corpus.ipynb #1febdc1b
 SCHEMA = 1
 
+# %% ../nbs/32_corpus.ipynb #2497ffeb
 def _path_for(store, path):
     base = os.path.abspath(Path(store).parent)
-    return Path(os.path.relpath(path, store)).as_posix() if os.path.commonpath([base, path]) == base else path
+    return (
+        Path(os.path.relpath(path, store)).as_posix()
+        if os.path.commonpath([base, path]) == base
+        else path
+    )
 
+# %% ../nbs/32_corpus.ipynb #c060d05c
 def _open_settings(store, settings):
-    "Check a store's settings against these, or write them."
-    file = Path(store)/'store.json'
-    if not file.exists(): write_json(dict(schema=SCHEMA, library=f'threedad {__version__}', settings=settings), file)
+    """Check a store's settings against these, or write them."""
+    file = Path(store) / 'store.json'
+    if not file.exists():
+        write_json(dict(schema=SCHEMA, library=f'threedad {__version__}', settings=settings), file)
     theirs = _store_info(store)['settings']
     for k, v in settings.items():
-        if theirs.get(k) != v: raise StoreError(store, f'was made with {k}={theirs.get(k)}, not {v}; use another folder')
+        if theirs.get(k) != v:
+            raise StoreError(
+                store, f'was made with {k}={theirs.get(k)}, not {v}; use another folder'
+            )
 
+# %% ../nbs/32_corpus.ipynb #afd72bfb
 def _store_info(store):
-    file = Path(store)/'store.json'
-    if not Path(store).is_dir(): raise StoreError(store, 'not a folder')
-    if not file.exists(): raise StoreError(store, 'not a store (no store.json in it)')
+    file = Path(store) / 'store.json'
+    if not Path(store).is_dir():
+        raise StoreError(store, 'not a folder')
+    if not file.exists():
+        raise StoreError(store, 'not a store (no store.json in it)')
     info = read_json(file)
-    if info.get('schema') != SCHEMA: raise StoreError(store, f'has schema {info.get("schema")}, this library reads {SCHEMA}')
+    if info.get('schema') != SCHEMA:
+        raise StoreError(store, f'has schema {info.get("schema")}, this library reads {SCHEMA}')
     return info
 
+# %% ../nbs/32_corpus.ipynb #477c7f59
 def _known_rows(store):
-    "Rows of all finished videos, merged or not."
-    done = read_table(store/'videos.parquet').to_dict('records') if (store/'videos.parquet').exists() else []
-    return {r['video_id']: r for r in done + [read_json(p) for p in sorted((store/'rows').glob('[!.]*.json'))]}
+    """Rows of all finished videos, merged or not."""
+    done = (
+        read_table(store / 'videos.parquet').to_dict('records')
+        if (store / 'videos.parquet').exists()
+        else []
+    )
+    return {
+        r['video_id']: r
+        for r in done + [read_json(p) for p in sorted((store / 'rows').glob('[!.]*.json'))]
+    }
 
+# %% ../nbs/32_corpus.ipynb #17bea1f8
 def _merge(store, videos):
-    "Make the two tables of a store from its shards, and remove those of the rows."
+    """Make the two tables of a store from its shards, and remove those of the rows."""
     known, given = _known_rows(store), {r['video_id']: r for r in videos.to_dict('records')}
-    for i in known: known[i] = known[i] | {k: v for k, v in given.get(i, {}).items() if k not in MEASURED_COLUMNS}
+    for i in known:
+        known[i] = known[i] | {
+            k: v for k, v in given.get(i, {}).items() if k not in MEASURED_COLUMNS
+        }
     order = [i for i in known if i not in given] + [i for i in given if i in known]
     table = pd.DataFrame([known[i] for i in order])
     table['path'] = [_path_for(store, p) if os.path.isabs(p) else p for p in table['path']]
-    fresh = {read_json(p)['video_id']: p.with_suffix('.parquet') for p in (store/'rows').glob('[!.]*.json')}
-    old = store/'trajectories.parquet'
+    fresh = {
+        read_json(p)['video_id']: p.with_suffix('.parquet')
+        for p in (store / 'rows').glob('[!.]*.json')
+    }
+    old = store / 'trajectories.parquet'
     parts = dict(iter(read_table(old).groupby('video_id', sort=False))) if old.exists() else {}
     parts = {i: t for i, t in parts.items() if i not in fresh}
     parts.update({i: read_table(p) for i, p in fresh.items() if known[i]['status'] == 'ok'})
     parts = [parts[i] for i in order if i in parts]
     empty = pd.DataFrame(columns=TRAJECTORY_COLUMNS)
     write_table(pd.concat(parts, ignore_index=True) if parts else empty, old)
-    write_table(table[VIDEO_COLUMNS + [c for c in table if c not in VIDEO_COLUMNS]], store/'videos.parquet')
-    for p in (store/'rows').iterdir(): p.unlink()
-    (store/'rows').rmdir()
+    write_table(
+        table[VIDEO_COLUMNS + [c for c in table if c not in VIDEO_COLUMNS]],
+        store / 'videos.parquet',
+    )
+    for p in (store / 'rows').iterdir():
+        p.unlink()
+    (store / 'rows').rmdir()
 
+# %% ../nbs/32_corpus.ipynb #fc896621
 def preprocess(
-    videos: pd.DataFrame,         # at least `path`; see `video_table`
-    store: str | os.PathLike,     # folder of the store, made or continued
-    workers: int = 2,             # processes; 0 works in this one
-    crop_size: int = 224,         # px
-    quality: int = 95,            # of the JPEG crops
-    stop: int | None = None,      # look at this many frames of a video only
-    timeout: float = 1800,        # seconds a video may take
-    progress: bool = True,        # show a bar
-) -> 'Store':                     # `StoreError` if the store was made with other settings
-    "Track, fit and crop every video of a table into a store; continues where it was stopped."
+    videos: pd.DataFrame,
+    store: str | os.PathLike,
+    workers: int = 2,
+    crop_size: int = 224,
+    quality: int = 95,
+    stop: int | None = None,
+    timeout: float = 1800,
+    progress: bool = True,
+) -> 'Store':
+    """Track, fit and crop every video of a table into a store; continues where it was stopped.
+
+    Args:
+        videos: at least `path`; see `video_table`.
+        store: folder of the store, made or continued.
+        workers: processes; 0 works in this one.
+        crop_size: px.
+        quality: of the JPEG crops.
+        stop: look at this many frames of a video only.
+        timeout: seconds a video may take.
+        progress: show a bar.
+
+    Raises:
+        StoreError: if the store was made with other settings.
+    """
     videos, store = video_table(videos), Path(os.path.abspath(store))
     settings = dict(crop_size=crop_size, quality=quality, stop=stop)
     _open_settings(store, settings)
-    for p in (*store.glob('.*'), *store.glob('*/.*')): p.unlink()
-    (store/'rows').mkdir(exist_ok=True)
+    for p in (*store.glob('.*'), *store.glob('*/.*')):
+        p.unlink()
+    (store / 'rows').mkdir(exist_ok=True)
     known, jobs = _known_rows(store), []
     for v in videos.to_dict('records'):
         row, now = known.get(v['video_id']), _stamp(v['path'])
-        changed = row and now['modified'] and (row['bytes'], row['modified']) != (now['bytes'], now['modified'])
+        changed = (
+            row
+            and now['modified']
+            and (row['bytes'], row['modified']) != (now['bytes'], now['modified'])
+        )
         if row is None or row['status'] == 'unreadable' or changed:
             jobs.append(dict(video_id=v['video_id'], path=v['path'], store=str(store), **settings))
     rows = _run_jobs(jobs, workers, timeout) if workers else map(_store_video, jobs)
-    for _ in progress_bar(rows, desc='track and fit', total=len(jobs), unit='video', disable=not progress): pass
+    for _ in progress_bar(
+        rows, desc='track and fit', total=len(jobs), unit='video', disable=not progress
+    ):
+        pass
     _merge(store, videos)
     return Store(store)
 
 # %% ../nbs/32_corpus.ipynb #d3038bbb
 class Store:
-    "A preprocessed corpus on disk."
-    def __init__(self,
-        path: str | os.PathLike, # the folder; `StoreError` if it is not a finished store
-    ):
+    """A preprocessed corpus on disk."""
+
+    def __init__(self, path: str | os.PathLike):
+        """Make a Store.
+
+        Args:
+            path: the folder.
+
+        Raises:
+            StoreError: if it is not a finished store.
+        """
         self.path = Path(path)
-        self.info = _store_info(self.path) # schema, library version, settings
-        if not (self.path/'videos.parquet').exists(): raise StoreError(path, 'preprocessing has not finished; run it again to continue')
+        self.info = _store_info(self.path)  # schema, library version, settings
+        if not (self.path / 'videos.parquet').exists():
+            raise StoreError(path, 'preprocessing has not finished; run it again to continue')
 
     @cached_property
     def videos(self) -> pd.DataFrame:
-        "One row a video."
+        """One row a video."""
         df = self._read('videos.parquet')
-        df['path'] = [os.path.normpath(self.path.resolve()/p) for p in df['path']]
+        df['path'] = [os.path.normpath(self.path.resolve() / p) for p in df['path']]
         return df
 
     @cached_property
     def trajectories(self) -> pd.DataFrame:
-        "One row a tracked frame."
+        """One row a tracked frame."""
         return self._read('trajectories.parquet')
 
     @property
     def crop_size(self) -> int:
-        "Side of the crops, px."
+        """Side of the crops, px."""
         return self.info['settings']['crop_size']
 
     def _read(self, name):
-        try: return read_table(self.path/name)
-        except ThreedadError as e: raise StoreError(self.path, f'{name} is missing or damaged; preprocess again') from e
+        try:
+            return read_table(self.path / name)
+        except ThreedadError as e:
+            raise StoreError(self.path, f'{name} is missing or damaged; preprocess again') from e
 
-    def video(self,
-        video_id: str,
-    ) -> pd.Series: # `StoreError` if there is none
-        "The row of one video."
+    def video(self, video_id: str) -> pd.Series:
+        """The row of one video.
+
+        Args:
+            video_id: TODO.
+
+        Raises:
+            StoreError: if there is none.
+        """
         row = self.videos[self.videos['video_id'] == video_id]
-        if not len(row): raise StoreError(self.path, f'has no video {video_id}')
+        if not len(row):
+            raise StoreError(self.path, f'has no video {video_id}')
         return row.iloc[0]
 
-    def trajectory(self,
-        video_id: str,
-    ) -> pd.DataFrame:
-        "The trajectory of one video, one row a frame."
+    def trajectory(self, video_id: str) -> pd.DataFrame:
+        """The trajectory of one video, one row a frame."""
         self.video(video_id)
         return self.trajectories[self.trajectories['video_id'] == video_id].reset_index(drop=True)
 
-    def shard(self,
-        video_id: str,
-    ) -> pd.DataFrame: # `frame`, `jpeg` (bytes), `matrix` (6 numbers, image px to crop px)
-        "The crops of one video as they are on disk."
+    def shard(self, video_id: str) -> pd.DataFrame:
+        """The crops of one video as they are on disk.
+
+        Args:
+            video_id: TODO.
+
+        Returns:
+            `frame`, `jpeg` (bytes), `matrix` (6 numbers, image px to crop px).
+        """
         v = self.video(video_id)
-        if v['status'] != 'ok': raise StoreError(self.path, f'{video_id} has no crops, its status is {v["status"]}')
+        if v['status'] != 'ok':
+            raise StoreError(self.path, f'{video_id} has no crops, its status is {v["status"]}')
         return self._read(_shard(self.path, 'crops', video_id).relative_to(self.path))
 
-    def crops(self,
-        video_id: str,
-        frames: list | int | None = None, # frame numbers as in the trajectory; all if left out
-        size: int | None = None,          # px; as stored if left out
-    ) -> np.ndarray:                      # uint8 n x H x W x 3; `StoreError` if a frame has no face
-        "Face crops of one video."
+    def crops(
+        self, video_id: str, frames: list | int | None = None, size: int | None = None
+    ) -> np.ndarray:
+        """Face crops of one video.
+
+        Args:
+            video_id: TODO.
+            frames: frame numbers as in the trajectory; all if left out.
+            size: px; as stored if left out.
+
+        Returns:
+            uint8 n x H x W x 3.
+
+        Raises:
+            StoreError: if a frame has no face.
+        """
         df = self.shard(video_id).set_index('frame')
         frames = df.index if frames is None else np.atleast_1d(frames)
         missing = [int(f) for f in frames if f not in df.index]
-        if missing: raise StoreError(self.path, f'{video_id} has no face in frame {missing[0]}')
+        if missing:
+            raise StoreError(self.path, f'{video_id} has no face in frame {missing[0]}')
         return np.stack([decode_crop(df.at[f, 'jpeg'], size) for f in frames])
 
     def _summary(self):
         v, ok = self.videos, self.videos[self.videos['status'] == 'ok']
-        kinds = ', '.join(f'{n} {LABELS.get(l, "unknown")}' for l, n in v['label'].value_counts().sort_index().items())
+        kinds = ', '.join(
+            f'{n} {LABELS.get(l, "unknown")}'
+            for l, n in v['label'].value_counts().sort_index().items()
+        )
         splits = ', '.join(f'{s} {n}' for s, n in ok['split'].value_counts().items() if s)
         failed = ', '.join(f'{n} {s}' for s, n in v['status'].value_counts().items() if s != 'ok')
-        return dict(videos=f'{len(v)} ({kinds})', faces=f'{int(ok["faces_found"].sum()):,} of {self.crop_size} px', **(dict(splits=splits) if splits else {}),
-                    people=v['group'].str.split('+').explode().nunique(), failed=failed or 'none')
+        return dict(
+            videos=f'{len(v)} ({kinds})',
+            faces=f'{int(ok["faces_found"].sum()):,} of {self.crop_size} px',
+            **(dict(splits=splits) if splits else {}),
+            people=v['group'].str.split('+').explode().nunique(),
+            failed=failed or 'none',
+        )
 
-    def __len__(self): return len(self.videos)
-    def __repr__(self): return f'Store({self.path}: ' + '; '.join(f'{k} {v}' for k, v in self._summary().items()) + ')'
+    def __len__(self):
+        return len(self.videos)
+
+    def __repr__(self):
+        return (
+            f'Store({self.path}: '
+            + '; '.join(f'{k} {v}' for k, v in self._summary().items())
+            + ')'
+        )
+
     def _repr_html_(self):
-        rows = ''.join(f'<tr><th style="text-align:left">{k}</th><td style="text-align:left">{v}</td></tr>' for k, v in self._summary().items())
+        rows = ''.join(
+            f'<tr><th style="text-align:left">{k}</th><td style="text-align:left">{v}</td></tr>'
+            for k, v in self._summary().items()
+        )
         return f'<table><caption style="text-align:left"><b>Store</b> {self.path}</caption>{rows}</table>'

@@ -17,81 +17,140 @@ from .core import UsageError, VideoError, rng as _rng
 from .video import open_container, read_frames, write_video
 
 # %% ../nbs/26_degrade.ipynb #046c67dd
-COMPRESSIONS = {'raw': 0, 'c23': 23, 'c40': 40} # CRF of x264
-DISTORTIONS = MappingProxyType(dict(            # levels 1 to 5
-    saturation=(.4, .3, .2, .1, 0.),            # factor of the chroma
-    contrast=(.85, .725, .6, .475, .35),        # factor of every value
-    block=(16, 32, 48, 64, 80),                 # grey squares for each full 256 px of the shorter side
-    noise=(.001, .002, .005, .01, .05),         # variance in Y, Cb and Cr, where 255 is 1
-    blur=(7, 9, 13, 17, 21),                    # px, side of the kernel
-    pixelation=(2, 3, 4, 5, 6),                 # times fewer pixels along each side
-    jpeg=(90, 70, 50, 30, 10),                  # quality
-    video=(30, 32, 35, 38, 40),                 # CRF of x264
-))
+COMPRESSIONS = {'raw': 0, 'c23': 23, 'c40': 40}  # CRF of x264
+DISTORTIONS = MappingProxyType(
+    dict(  # levels 1 to 5
+        saturation=(0.4, 0.3, 0.2, 0.1, 0.0),  # factor of the chroma
+        contrast=(0.85, 0.725, 0.6, 0.475, 0.35),  # factor of every value
+        # grey squares for each full 256 px of the shorter side
+        block=(16, 32, 48, 64, 80),
+        noise=(0.001, 0.002, 0.005, 0.01, 0.05),  # variance in Y, Cb and Cr, where 255 is 1
+        blur=(7, 9, 13, 17, 21),  # px, side of the kernel
+        pixelation=(2, 3, 4, 5, 6),  # times fewer pixels along each side
+        jpeg=(90, 70, 50, 30, 10),  # quality
+        video=(30, 32, 35, 38, 40),  # CRF of x264
+    )
+)
 
 # %% ../nbs/26_degrade.ipynb #6d6cee5c
-def _rounded(x): return np.clip(np.rint(x), 0, 255).astype(np.uint8)
+def _rounded(x):
+    return np.clip(np.rint(x), 0, 255).astype(np.uint8)
 
+# %% ../nbs/26_degrade.ipynb #334ced0f
 def _saturation(frame, factor, g):
-    luma = np.float32((frame @ np.array([299, 587, 114]))/1000)[..., None]
-    return _rounded(luma + np.float32(factor)*(frame-luma))
+    luma = np.float32((frame @ np.array([299, 587, 114])) / 1000)[..., None]
+    return _rounded(luma + np.float32(factor) * (frame - luma))
 
-def _contrast(frame, factor, g): return _rounded(frame*np.float32(factor))
+# %% ../nbs/26_degrade.ipynb #fc58bc85
+def _contrast(frame, factor, g):
+    return _rounded(frame * np.float32(factor))
 
+# %% ../nbs/26_degrade.ipynb #71ff4be0
 def _block(frame, count, g):
     h, w = frame.shape[:2]
     out = frame.copy()
-    for y, x in g.integers(0, np.maximum([h-8, w-8], 0)+1, (count*max(min(h, w)//256, 1), 2)): out[y:y+8, x:x+8] = 128
+    for y, x in g.integers(
+        0, np.maximum([h - 8, w - 8], 0) + 1, (count * max(min(h, w) // 256, 1), 2)
+    ):
+        out[y : y + 8, x : x + 8] = 128
     return out
 
+# %% ../nbs/26_degrade.ipynb #660ca9b4
 def _noise(frame, variance, g):
-    y, cb, cr = np.moveaxis(g.standard_normal(frame.shape, np.float32)*np.float32(255*math.sqrt(variance)), -1, 0)
-    y, cb, cr = y*np.float32(255/219), cb*np.float32(255/224), cr*np.float32(255/224)
-    return _rounded(frame + np.stack([y + 1.402*cr, y - .344136*cb - .714136*cr, y + 1.772*cb], -1))
+    y, cb, cr = np.moveaxis(
+        g.standard_normal(frame.shape, np.float32) * np.float32(255 * math.sqrt(variance)), -1, 0
+    )
+    y, cb, cr = y * np.float32(255 / 219), cb * np.float32(255 / 224), cr * np.float32(255 / 224)
+    return _rounded(
+        frame + np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], -1)
+    )
 
-def _blur(frame, size, g): return cv2.GaussianBlur(frame, (size, size), size/6)
+# %% ../nbs/26_degrade.ipynb #8dabb931
+def _blur(frame, size, g):
+    return cv2.GaussianBlur(frame, (size, size), size / 6)
 
+# %% ../nbs/26_degrade.ipynb #1e7a1a27
 def _pixelation(frame, factor, g):
     h, w = frame.shape[:2]
-    return cv2.resize(cv2.resize(frame, (max(w//factor, 1), max(h//factor, 1))), (w, h))
+    return cv2.resize(cv2.resize(frame, (max(w // factor, 1), max(h // factor, 1))), (w, h))
 
+# %% ../nbs/26_degrade.ipynb #1f591bd4
 def _jpeg(frame, quality, g):
-    data = cv2.imencode('.jpg', cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    data = cv2.imencode(
+        '.jpg', cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )[1]
     return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
+# %% ../nbs/26_degrade.ipynb #d201d307
 def _video(frames, crf, fps):
-    if len({f.shape for f in frames}) > 1: raise UsageError('a video has frames of one size')
+    if len({f.shape for f in frames}) > 1:
+        raise UsageError('a video has frames of one size')
     h, w = frames[0].shape[:2]
     with tempfile.TemporaryDirectory() as folder:
-        path = write_video(Path(folder)/'frames.mp4', frames, fps, crf=crf)
+        path = write_video(Path(folder) / 'frames.mp4', frames, fps, crf=crf)
         return [np.ascontiguousarray(f.image[:h, :w]) for f in read_frames(path)]
 
 # %% ../nbs/26_degrade.ipynb #8d6c7066
-_DISTORT = dict(saturation=_saturation, contrast=_contrast, block=_block, noise=_noise, blur=_blur, pixelation=_pixelation, jpeg=_jpeg)
+_DISTORT = dict(
+    saturation=_saturation,
+    contrast=_contrast,
+    block=_block,
+    noise=_noise,
+    blur=_blur,
+    pixelation=_pixelation,
+    jpeg=_jpeg,
+)
 
+# %% ../nbs/26_degrade.ipynb #0086e47d
 def distort(
-    frames: list[np.ndarray],          # uint8 H x W x 3 RGB, real or synthetic
-    kind: str,                         # any of `DISTORTIONS`
-    level: int,                        # 1, weak, to 5, strong
-    seed: int|np.random.Generator = 0, # of blocks and noise
-    fps: float = 25.,                  # frames per second, which only `video` heeds
-) -> list[np.ndarray]:                 # new frames of the same size; `UsageError` for an unknown kind or level
-    "Degrade frames in one of eight ways."
-    if kind not in DISTORTIONS: raise UsageError(f'{kind} is none of {", ".join(DISTORTIONS)}')
-    if level not in range(1, 6): raise UsageError(f'level {level} of {kind}: levels are 1 to 5')
-    frames, parameter = [np.asarray(f) for f in frames], DISTORTIONS[kind][int(level)-1]
-    if any(f.dtype != np.uint8 or f.ndim != 3 or f.shape[2] != 3 for f in frames): raise UsageError('frames to distort are uint8 arrays of H x W x 3')
-    if kind == 'video': return _video(frames, parameter, fps) if frames else []
+    frames: list[np.ndarray],
+    kind: str,
+    level: int,
+    seed: int | np.random.Generator = 0,
+    fps: float = 25.0,
+) -> list[np.ndarray]:
+    """Degrade frames in one of eight ways.
+
+    Args:
+        frames: uint8 H x W x 3 RGB, real or synthetic.
+        kind: any of `DISTORTIONS`.
+        level: 1, weak, to 5, strong.
+        seed: of blocks and noise.
+        fps: frames per second, which only `video` heeds.
+
+    Returns:
+        new frames of the same size.
+
+    Raises:
+        UsageError: for an unknown kind or level.
+    """
+    if kind not in DISTORTIONS:
+        raise UsageError(f'{kind} is none of {", ".join(DISTORTIONS)}')
+    if level not in range(1, 6):
+        raise UsageError(f'level {level} of {kind}: levels are 1 to 5')
+    frames, parameter = [np.asarray(f) for f in frames], DISTORTIONS[kind][int(level) - 1]
+    if any(f.dtype != np.uint8 or f.ndim != 3 or f.shape[2] != 3 for f in frames):
+        raise UsageError('frames to distort are uint8 arrays of H x W x 3')
+    if kind == 'video':
+        return _video(frames, parameter, fps) if frames else []
     return [_DISTORT[kind](f, parameter, g) for f, g in zip(frames, _rng(seed).spawn(len(frames)))]
 
 # %% ../nbs/26_degrade.ipynb #2e097204
-def encoder_settings(
-    path: str|Path,
-) -> dict[str, str]: # as `{'crf': '23.0', ...}`; empty without a note of x264
-    "The settings that x264 noted in a video stream."
+def encoder_settings(path: str | Path) -> dict[str, str]:
+    """The settings that x264 noted in a video stream.
+
+    Args:
+        path: TODO.
+
+    Returns:
+        as `{'crf': '23.0', ...}`; empty without a note of x264.
+    """
     import av
+
     with open_container(path) as (container, stream):
-        try: first = next((bytes(p) for p in container.demux(stream) if p.size), b'')
-        except av.FFmpegError: raise VideoError(path, 'its first packet cannot be read') from None
+        try:
+            first = next((bytes(p) for p in container.demux(stream) if p.size), b'')
+        except av.FFmpegError:
+            raise VideoError(path, 'its first packet cannot be read') from None
     note = re.search(rb'x264 - core[ -~]* options: ([ -~]+)', first)
     return dict(o.partition('=')[::2] for o in note[1].decode().split()) if note else {}

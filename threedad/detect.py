@@ -21,92 +21,180 @@ from .clips import clip_frames
 from .detector import Detector
 
 # %% ../nbs/80_detect.ipynb #e2b36586
-NOTICE = ('This score is the output of a research and teaching instrument. It is not evidence: it is not fit for court, '
-          'for accusing anyone, or for deciding whether a video is authentic.')
+NOTICE = (
+    'This score is the output of a research and teaching instrument. It is not evidence: it is not fit for court, '
+    'for accusing anyone, or for deciding whether a video is authentic.'
+)
 DEFAULT_DETECTOR = 'tiny.safetensors'
 
-def load_detector(
-    detector: Detector | str | os.PathLike | None = None, # a model, a safetensors file, or nothing for the one that ships
-) -> tuple[Detector, str]:                                # the model in eval mode, and its name
-    "A detector and what to call it."
-    if isinstance(detector, Detector): return detector.eval(), detector.config.name
+# %% ../nbs/80_detect.ipynb #352198a5
+def load_detector(detector: Detector | str | os.PathLike | None = None) -> tuple[Detector, str]:
+    """A detector and what to call it.
+
+    Args:
+        detector: a model, a safetensors file, or nothing for the one that ships.
+
+    Returns:
+        the model in eval mode, and its name.
+    """
+    if isinstance(detector, Detector):
+        return detector.eval(), detector.config.name
     path = asset(DEFAULT_DETECTOR) if detector is None else Path(detector)
     return Detector.load(path).eval(), path.stem if detector is None else str(path)
 
 # %% ../nbs/80_detect.ipynb #6abfccf1
 class _Crops:
-    "Crops as the detector reads them: decoded when indexed."
-    def __init__(self, jpegs, size): self.jpegs, self.size = jpegs, size
-    def __getitem__(self, index): return torch.from_numpy(np.stack([decode_crop(self.jpegs[i], self.size) for i in index])).permute(0, 3, 1, 2)
+    """Crops as the detector reads them: decoded when indexed."""
 
-def score_clips(
-    detector: Detector,
-    crops: list,             # JPEG bytes of the frames with a face, in order
-) -> np.ndarray:             # P(fake) of every clip of `clip_frames(len(crops))`
-    "Score of every clip of a video."
-    return detector.score_frames(_Crops(crops, detector.config.texture_size), clip_frames(len(crops), detector.config.frames))
+    def __init__(self, jpegs, size):
+        self.jpegs, self.size = jpegs, size
+
+    def __getitem__(self, index):
+        return torch.from_numpy(
+            np.stack([decode_crop(self.jpegs[i], self.size) for i in index])
+        ).permute(0, 3, 1, 2)
+
+# %% ../nbs/80_detect.ipynb #a75fa70d
+def score_clips(detector: Detector, crops: list) -> np.ndarray:
+    """Score of every clip of a video.
+
+    Args:
+        detector: TODO.
+        crops: JPEG bytes of the frames with a face, in order.
+
+    Returns:
+        P(fake) of every clip of `clip_frames(len(crops))`.
+    """
+    return detector.score_frames(
+        _Crops(crops, detector.config.texture_size),
+        clip_frames(len(crops), detector.config.frames),
+    )
 
 # %% ../nbs/80_detect.ipynb #08028190
 @dataclass
 class Verdict:
-    "What a detector says about one video."
-    video: str          # the file
-    score: float        # P(fake), mean over clips
-    clips: list         # of dicts: first_frame, time (s), score
-    frames: int         # decoded
-    faces_found: int    # frames with a face
-    detector: str       # which one
+    """What a detector says about one video.
+
+    Attributes:
+        video: the file.
+        score: P(fake), mean over clips.
+        clips: of dicts: first_frame, time (s), score.
+        frames: decoded.
+        faces_found: frames with a face.
+        detector: which one.
+        fps: TODO.
+        duration: s.
+        trained_on: what the detector has seen.
+        warnings: reasons to trust the score less.
+        notice: TODO.
+        analysis: TODO.
+    """
+
+    video: str
+    score: float
+    clips: list
+    frames: int
+    faces_found: int
+    detector: str
     fps: float
-    duration: float     # s
-    trained_on: str     # what the detector has seen
-    warnings: list = field(default_factory=list) # reasons to trust the score less
+    duration: float
+    trained_on: str
+    warnings: list = field(default_factory=list)
     notice: str = NOTICE
     analysis: FaceVideo | None = field(default=None, repr=False, compare=False)
 
     @property
-    def call(self) -> str: return LABELS[FAKE if self.score >= .5 else REAL]
+    def call(self) -> str:
+        return LABELS[FAKE if self.score >= 0.5 else REAL]
 
     def to_json(self) -> dict:
-        "Plain data, ready for `json.dumps`."
-        return {k: v for k, v in vars(self).items() if k != 'analysis'} | dict(call=self.call, library=f'threedad {__version__}')
+        """Plain data, ready for `json.dumps`."""
+        return {k: v for k, v in vars(self).items() if k != 'analysis'} | dict(
+            call=self.call, library=f'threedad {__version__}'
+        )
 
     def __repr__(self):
         return f'Verdict({Path(self.video).name}: score {self.score:.3f} ({self.call}) from {len(self.clips)} clips, {self.faces_found} of {self.frames} frames with a face, detector {self.detector})'
 
     def _repr_html_(self):
-        return (f'<div style="max-width:42em"><b>{html.escape(Path(self.video).name)}</b>: looks <b style="color:{COLORS[self.call]}">{self.call}</b>, '
-                f'score {self.score:.3f}{gauge(self.score)}{len(self.clips)} clips, {self.faces_found} of {self.frames} frames with a face, '
-                f'detector {html.escape(self.detector)}' + ''.join(f'<br>Note: {html.escape(w)}' for w in self.warnings) + f'<br><small>{NOTICE}</small></div>')
+        return (
+            f'<div style="max-width:42em"><b>{html.escape(Path(self.video).name)}</b>: looks <b style="color:{COLORS[self.call]}">{self.call}</b>, '
+            f'score {self.score:.3f}{gauge(self.score)}{len(self.clips)} clips, {self.faces_found} of {self.frames} frames with a face, '
+            f'detector {html.escape(self.detector)}'
+            + ''.join(f'<br>Note: {html.escape(w)}' for w in self.warnings)
+            + f'<br><small>{NOTICE}</small></div>'
+        )
 
+# %% ../nbs/80_detect.ipynb #3a72349f
 def gauge(score):
-    return (f'<div style="position:relative;height:14px;margin:10px 0 14px;border-radius:7px;background:linear-gradient(90deg,{COLORS["real"]},#e8e8e8 50%,{COLORS["fake"]})">'
-            f'<div style="position:absolute;left:calc({100 * score:.1f}% - 4px);top:-4px;width:8px;height:22px;border-radius:3px;background:#111"></div></div>')
+    return (
+        f'<div style="position:relative;height:14px;margin:10px 0 14px;border-radius:7px;background:linear-gradient(90deg,{COLORS["real"]},#e8e8e8 50%,{COLORS["fake"]})">'
+        f'<div style="position:absolute;left:calc({100 * score:.1f}% - 4px);top:-4px;width:8px;height:22px;border-radius:3px;background:#111"></div></div>'
+    )
 
 # %% ../nbs/80_detect.ipynb #eddfe9af
 def _warnings(a, clips):
     t = a.track
     out = [t.error] if t.error else []
     missing = 1 - t.faces_found / max(len(t), 1)
-    if missing > .1: out.append(f'no face in {missing:.0%} of the frames')
+    if missing > 0.1:
+        out.append(f'no face in {missing:.0%} of the frames')
     face = np.nanmedian((t.box[:, 2:] - t.box[:, :2]).max(1))
-    if face < 80: out.append(f'the face is small ({face:.0f} px)')
-    if t.faces > 1: out.append(f'up to {t.faces} faces at once, one was followed')
-    if len(clips) < 8: out.append(f'only {len(clips)} clip{"s" * (len(clips) != 1)}')
+    if face < 80:
+        out.append(f'the face is small ({face:.0f} px)')
+    if t.faces > 1:
+        out.append(f'up to {t.faces} faces at once, one was followed')
+    if len(clips) < 8:
+        out.append(f'only {len(clips)} clip{"s" * (len(clips) != 1)}')
     return out
 
+# %% ../nbs/80_detect.ipynb #e23bbc5a
 def detect(
-    path: str | os.PathLike,              # a video file
-    detector: Detector | str | os.PathLike | None = None, # a model, a file, or nothing for the one that ships
-    timeout: float = 900,                 # seconds that decoding and tracking may take
-    stop: int | None = None,              # look at this many frames only
-    crop_size: int = 224,                 # px, as in the store the detector was trained on
-) -> Verdict:                             # `VideoError` if there is nothing to score
-    "Score one video."
+    path: str | os.PathLike,
+    detector: Detector | str | os.PathLike | None = None,
+    timeout: float = 900,
+    stop: int | None = None,
+    crop_size: int = 224,
+) -> Verdict:
+    """Score one video.
+
+    Args:
+        path: a video file.
+        detector: a model, a file, or nothing for the one that ships.
+        timeout: seconds that decoding and tracking may take.
+        stop: look at this many frames only.
+        crop_size: px, as in the store the detector was trained on.
+
+    Raises:
+        VideoError: if there is nothing to score.
+    """
     net, name = load_detector(detector)
     a = analyse_isolated(path, timeout, crop_size=crop_size, stop=stop)
     at, scores = clip_frames(len(a.frames), net.config.frames), score_clips(net, a.crops)
     first = a.frames[at[:, 0]]
-    clips = [dict(first_frame=int(f), time=round(float(a.track.time[np.searchsorted(a.track.frame, f)]), 4), score=round(float(s), 6)) for f, s in zip(first, scores)]
-    return Verdict(video=str(path), score=float(scores.mean()), clips=clips, frames=len(a.track), faces_found=a.track.faces_found, detector=name,
-                   fps=float(a.track.fps), duration=round(float(len(a.track) / a.track.fps), 3), trained_on=str(net.training_info.get('trained_on', 'not stated' if net.training_info else 'nothing: its weights are random')),
-                   warnings=_warnings(a, clips), analysis=a)
+    clips = [
+        dict(
+            first_frame=int(f),
+            time=round(float(a.track.time[np.searchsorted(a.track.frame, f)]), 4),
+            score=round(float(s), 6),
+        )
+        for f, s in zip(first, scores)
+    ]
+    return Verdict(
+        video=str(path),
+        score=float(scores.mean()),
+        clips=clips,
+        frames=len(a.track),
+        faces_found=a.track.faces_found,
+        detector=name,
+        fps=float(a.track.fps),
+        duration=round(float(len(a.track) / a.track.fps), 3),
+        trained_on=str(
+            net.training_info.get(
+                'trained_on',
+                'not stated' if net.training_info else 'nothing: its weights are random',
+            )
+        ),
+        warnings=_warnings(a, clips),
+        analysis=a,
+    )

@@ -25,273 +25,493 @@ from .fusion import Fusion
 # %% ../nbs/43_detector.ipynb #8a7d168a
 @dataclass(frozen=True)
 class DetectorConfig:
-    "Everything that fixes a detector's shape."
-    name:str = 'paper'
-    analysis_width:float = 1. # of the MobileNet
-    analysis_size:int = 120 # px, input of the 3D stream
-    texture_layers:tuple = (3, 4, 23, 3) # blocks in each layer of the Res2Net
-    texture_planes:tuple = (64, 128, 256, 512)
-    texture_stem:tuple = (32, 32, 64)
-    texture_base_width:int = 26
-    texture_scale:int = 4
-    texture_size:int = 224 # px, input of the texture stream
-    channels:int = 1024 # C of the fusion
-    highpass:bool = False # add the high-pass of the image to the texture stream
-    frames:int = 4 # of a clip, a multiple of 4
-    compat:str|None = None # 'reference' prepares images as the reference scripts do
+    """Everything that fixes a detector's shape.
 
+    Attributes:
+        name: TODO.
+        analysis_width: of the MobileNet.
+        analysis_size: px, input of the 3D stream.
+        texture_layers: blocks in each layer of the Res2Net.
+        texture_planes: TODO.
+        texture_stem: TODO.
+        texture_base_width: TODO.
+        texture_scale: TODO.
+        texture_size: px, input of the texture stream.
+        channels: C of the fusion.
+        highpass: add the high-pass of the image to the texture stream.
+        frames: of a clip, a multiple of 4.
+        compat: 'reference' prepares images as the reference scripts do.
+    """
+
+    name: str = 'paper'
+    analysis_width: float = 1.0
+    analysis_size: int = 120
+    texture_layers: tuple = (3, 4, 23, 3)
+    texture_planes: tuple = (64, 128, 256, 512)
+    texture_stem: tuple = (32, 32, 64)
+    texture_base_width: int = 26
+    texture_scale: int = 4
+    texture_size: int = 224
+    channels: int = 1024
+    highpass: bool = False
+    frames: int = 4
+    compat: str | None = None
+
+# %% ../nbs/43_detector.ipynb #c4febcae
 _PAPER = DetectorConfig()
-PRESETS = dict(paper=_PAPER, reference=replace(_PAPER, name='reference', compat='reference'),
-    tiny=DetectorConfig('tiny', .25, 72, (1, 1, 2, 1), (8, 24, 40, 64), (8, 8, 16), 32, 4, 136, 128, True))
+PRESETS = dict(
+    paper=_PAPER,
+    reference=replace(_PAPER, name='reference', compat='reference'),
+    tiny=DetectorConfig(
+        'tiny', 0.25, 72, (1, 1, 2, 1), (8, 24, 40, 64), (8, 8, 16), 32, 4, 136, 128, True
+    ),
+)
 
+# %% ../nbs/43_detector.ipynb #1f1d6305
 def configured(preset, overrides):
     if isinstance(preset, str):
-        if preset not in PRESETS: raise UsageError(f'unknown preset {preset!r}; there are {", ".join(PRESETS)}')
+        if preset not in PRESETS:
+            raise UsageError(f'unknown preset {preset!r}; there are {", ".join(PRESETS)}')
         preset = PRESETS[preset]
     unknown = sorted(set(overrides) - {f.name for f in fields(preset)})
-    if unknown: raise UsageError(f'a detector has no setting {unknown[0]!r}')
+    if unknown:
+        raise UsageError(f'a detector has no setting {unknown[0]!r}')
     c = replace(preset, **overrides)
-    c = replace(c, **{f: tuple(getattr(c, f)) for f in ('texture_layers', 'texture_planes', 'texture_stem')})
+    c = replace(
+        c,
+        **{f: tuple(getattr(c, f)) for f in ('texture_layers', 'texture_planes', 'texture_stem')},
+    )
     a, t = map_side(c.analysis_size), map_side(c.texture_size)
-    if t != 2*a - 1: raise UsageError(f'maps do not meet: {c.analysis_size} px gives {a} x {a}, upsampled {2*a-1}, but {c.texture_size} px gives {t} x {t}')
-    if c.frames % 4: raise UsageError(f'a clip must have a multiple of 4 frames, not {c.frames}')
-    if c.compat not in (None, 'reference'): raise UsageError(f'compat must be None or "reference", not {c.compat!r}')
+    if t != 2 * a - 1:
+        raise UsageError(
+            f'maps do not meet: {c.analysis_size} px gives {a} x {a}, upsampled {2 * a - 1}, but {c.texture_size} px gives {t} x {t}'
+        )
+    if c.frames % 4:
+        raise UsageError(f'a clip must have a multiple of 4 frames, not {c.frames}')
+    if c.compat not in (None, 'reference'):
+        raise UsageError(f'compat must be None or "reference", not {c.compat!r}')
     return c
 
 # %% ../nbs/43_detector.ipynb #5a4b46e3
-def highpass(
-    x:Tensor, # RGB in 0..1, B x 3 x H x W
-    gain:float=30.,
-    limit:float=3.,
-) -> Tensor: # B x 3 x H x W in -limit..limit
-    "Each channel's second difference in both directions."
-    k = x.new_tensor([[-1., 2, -1], [2, -4, 2], [-1, 2, -1]])/4
-    return (gain*F.conv2d(F.pad(x, (1, 1, 1, 1), 'replicate'), k.expand(3, 1, 3, 3), groups=3)).clamp(-limit, limit)
+def highpass(x: Tensor, gain: float = 30.0, limit: float = 3.0) -> Tensor:
+    """Each channel's second difference in both directions.
+
+    Args:
+        x: RGB in 0..1, B x 3 x H x W.
+        gain: TODO.
+        limit: TODO.
+
+    Returns:
+        B x 3 x H x W in -limit..limit.
+    """
+    k = x.new_tensor([[-1.0, 2, -1], [2, -4, 2], [-1, 2, -1]]) / 4
+    return (
+        gain * F.conv2d(F.pad(x, (1, 1, 1, 1), 'replicate'), k.expand(3, 1, 3, 3), groups=3)
+    ).clamp(-limit, limit)
 
 # %% ../nbs/43_detector.ipynb #622a3b2c
-_MEAN, _STD = (.643, .466, .387), (.259, .220, .203)
+_MEAN, _STD = (0.643, 0.466, 0.387), (0.259, 0.220, 0.203)
+
 
 def _resize(x, height, width=None):
     size = (height, width or height)
-    return x if x.shape[-2:] == size else F.interpolate(x, size=size, mode='bilinear', antialias=True).clamp(0, 1)
+    return (
+        x
+        if x.shape[-2:] == size
+        else F.interpolate(x, size=size, mode='bilinear', antialias=True).clamp(0, 1)
+    )
 
-def _normalise(x): return (x - x.new_tensor(_MEAN).view(3, 1, 1))/x.new_tensor(_STD).view(3, 1, 1)
+# %% ../nbs/43_detector.ipynb #9069db55
+def _normalise(x):
+    return (x - x.new_tensor(_MEAN).view(3, 1, 1)) / x.new_tensor(_STD).view(3, 1, 1)
 
-def prepare(
-    x:Tensor, # aligned crops, RGB in 0..1, n x 3 x H x W
-    config:DetectorConfig,
-) -> tuple[Tensor, Tensor]: # 3D stream n x 3 x S x S, texture stream n x (3 or 6) x S' x S'
-    "The inputs of the two streams."
-    if config.compat == 'reference': return _prepare_reference(x, config)
+# %% ../nbs/43_detector.ipynb #6607c112
+def prepare(x: Tensor, config: DetectorConfig) -> tuple[Tensor, Tensor]:
+    """The inputs of the two streams.
+
+    Args:
+        x: aligned crops, RGB in 0..1, n x 3 x H x W.
+        config: TODO.
+
+    Returns:
+        3D stream n x 3 x S x S, texture stream n x (3 or 6) x S' x S'.
+    """
+    if config.compat == 'reference':
+        return _prepare_reference(x, config)
     t = _resize(x, config.texture_size)
     a = to_3ddfa(_resize(t, config.analysis_size))
     return a.contiguous(memory_format=torch.channels_last), _skin(t, config)
 
-def _skin(t, config): # input of the texture stream, from images of its size
-    if config.highpass: t = torch.cat([_normalise(t), highpass(t)], 1)
-    else: t = _normalise(t)
+# %% ../nbs/43_detector.ipynb #36526630
+def _skin(t, config):
+    """Input of the texture stream, from images of its size."""
+    if config.highpass:
+        t = torch.cat([_normalise(t), highpass(t)], 1)
+    else:
+        t = _normalise(t)
     return t.contiguous(memory_format=torch.channels_last)
 
+# %% ../nbs/43_detector.ipynb #629e63ac
 def _prepare_reference(x, config):
-    eight = lambda im: (im*255).round()/255
+    def eight(im):
+        return (im * 255).round() / 255
+
     s, (h, w) = config.texture_size, x.shape[-2:]
-    short = s*256//224
-    h, w = (short, short*w//h) if h < w else (short*h//w, short)
-    top, left = round((h - s)/2), round((w - s)/2)
-    t = eight(_resize(x, h, w))[..., top:top + s, left:left + s]
-    return (eight(_resize(x, config.analysis_size)) - 127.5)/128, _normalise(t)
+    short = s * 256 // 224
+    h, w = (short, short * w // h) if h < w else (short * h // w, short)
+    top, left = round((h - s) / 2), round((w - s) / 2)
+    t = eight(_resize(x, h, w))[..., top : top + s, left : left + s]
+    return (eight(_resize(x, config.analysis_size)) - 127.5) / 128, _normalise(t)
 
 # %% ../nbs/43_detector.ipynb #b0c11fde
 class Output(NamedTuple):
-    "What a detector says: logits in the order (real, fake)."
-    clip_logits:Tensor # B x 3 x 2
-    frame_logits:Tensor # B x T x 2
+    """What a detector says: logits in the order (real, fake).
 
-def fake_probability(
-    clip_logits:Tensor, # B x 3 x 2
-) -> Tensor: # B
-    "Mean softmax of the three heads."
+    Attributes:
+        clip_logits: B x 3 x 2.
+        frame_logits: B x T x 2.
+    """
+
+    clip_logits: Tensor
+    frame_logits: Tensor
+
+# %% ../nbs/43_detector.ipynb #9606b1f0
+def fake_probability(clip_logits: Tensor) -> Tensor:
+    """Mean softmax of the three heads.
+
+    Args:
+        clip_logits: B x 3 x 2.
+
+    Returns:
+        B.
+    """
     return clip_logits.float().softmax(-1).mean(1)[:, FAKE]
 
 # %% ../nbs/43_detector.ipynb #f1446bea
 class Detector(nn.Module):
-    "3D analysis, texture perception, and the pyramid that fuses them."
-    def __init__(self,
-        preset:str|DetectorConfig='tiny', # a name in `PRESETS`, or a configuration
-        **overrides, # settings that differ from the preset
-    ):
+    """3D analysis, texture perception, and the pyramid that fuses them."""
+
+    def __init__(self, preset: str | DetectorConfig = 'tiny', **overrides):
+        """Make a Detector.
+
+        Args:
+            preset: a name in `PRESETS`, or a configuration.
+            **overrides: settings that differ from the preset.
+        """
         super().__init__()
         self.config = c = configured(preset, overrides)
         self.training_info = {}
         self.analysis = MobileNet(c.analysis_width)
-        self.texture = Res2Net(c.texture_layers, c.texture_base_width, c.texture_scale, c.texture_planes, c.texture_stem,
-            inputs=6 if c.highpass else 3, reference_head=c.texture_size if c.compat == 'reference' else None)
-        self.fusion = Fusion(self.analysis.channels, self.texture.channels, map_side(c.analysis_size), c.channels)
+        self.texture = Res2Net(
+            c.texture_layers,
+            c.texture_base_width,
+            c.texture_scale,
+            c.texture_planes,
+            c.texture_stem,
+            inputs=6 if c.highpass else 3,
+            reference_head=c.texture_size if c.compat == 'reference' else None,
+        )
+        self.fusion = Fusion(
+            self.analysis.channels, self.texture.channels, map_side(c.analysis_size), c.channels
+        )
         self.analysis.fc.requires_grad_(False)
-        if c.compat != 'reference': self.to(memory_format=torch.channels_last)
+        if c.compat != 'reference':
+            self.to(memory_format=torch.channels_last)
 
     @property
-    def device(self) -> torch.device: return self.fusion.classifier[0].weight.device
+    def device(self) -> torch.device:
+        return self.fusion.classifier[0].weight.device
 
     def _texture_input(self, x):
         with torch.autocast(x.device.type, enabled=False):
-            return prepare(x.float(), self.config)[1] if self.config.compat else _skin(_resize(x.float(), self.config.texture_size), self.config)
+            return (
+                prepare(x.float(), self.config)[1]
+                if self.config.compat
+                else _skin(_resize(x.float(), self.config.texture_size), self.config)
+            )
 
-    def encode(self,
-        x:Tensor, # frames n x 3 x H x W in 0..1
-    ) -> tuple[Tensor, Tensor]: # aligned maps n x 2 x C x H' x W', frame logits n x 2
-        "Maps and frame verdicts of single frames."
-        with torch.autocast(x.device.type, enabled=False): a, t = prepare(x.float(), self.config)
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps and frame verdicts of single frames.
+
+        Args:
+            x: frames n x 3 x H x W in 0..1.
+
+        Returns:
+            aligned maps n x 2 x C x H' x W', frame logits n x 2.
+        """
+        with torch.autocast(x.device.type, enabled=False):
+            a, t = prepare(x.float(), self.config)
         texture, logits = self.texture(t)
         return self.fusion.align(self.analysis.features(a), texture), logits
 
-    def fuse(self,
-        maps:Tensor, # maps of each clip's frames, B x T x 2 x C x H' x W'
-    ) -> Tensor: # logits B x 3 x 2
-        "The pyramid's three verdicts on each clip."
+    def fuse(self, maps: Tensor) -> Tensor:
+        """The pyramid's three verdicts on each clip.
+
+        Args:
+            maps: maps of each clip's frames, B x T x 2 x C x H' x W'.
+
+        Returns:
+            logits B x 3 x 2.
+        """
         return self.fusion.pyramid(maps)
 
-    def forward(self,
-        clips:Tensor, # B x T x 3 x H x W in 0..1, one aligned crop a frame
-        alone:bool=False, # only the texture unit's verdict on each frame; T is free then
-    ) -> Output: # `clip_logits` is None if the texture unit is alone
-        "Logits of the clips and of their frames."
-        if clips.ndim != 5 or clips.shape[2] != 3: raise UsageError(f'clips must be B x T x 3 x H x W, not {" x ".join(map(str, clips.shape))}')
-        if alone: return Output(None, self.texture(self._texture_input(clips.flatten(0, 1)))[1].unflatten(0, clips.shape[:2]))
-        if clips.shape[1] % 4: raise UsageError(f'a clip must have a multiple of 4 frames, not {clips.shape[1]}')
+    def forward(self, clips: Tensor, alone: bool = False) -> Output:
+        """Logits of the clips and of their frames.
+
+        Args:
+            clips: B x T x 3 x H x W in 0..1, one aligned crop a frame.
+            alone: only the texture unit's verdict on each frame; T is free then.
+
+        Returns:
+            `clip_logits` is None if the texture unit is alone.
+        """
+        if clips.ndim != 5 or clips.shape[2] != 3:
+            raise UsageError(
+                f'clips must be B x T x 3 x H x W, not {" x ".join(map(str, clips.shape))}'
+            )
+        if alone:
+            return Output(
+                None,
+                self.texture(self._texture_input(clips.flatten(0, 1)))[1].unflatten(
+                    0, clips.shape[:2]
+                ),
+            )
+        if clips.shape[1] % 4:
+            raise UsageError(f'a clip must have a multiple of 4 frames, not {clips.shape[1]}')
         maps, logits = self.encode(clips.flatten(0, 1))
-        return Output(self.fuse(maps.unflatten(0, clips.shape[:2])), logits.unflatten(0, clips.shape[:2]))
+        return Output(
+            self.fuse(maps.unflatten(0, clips.shape[:2])), logits.unflatten(0, clips.shape[:2])
+        )
 
     @torch.no_grad()
-    def score(self,
-        clips:Tensor, # B x T x 3 x H x W in 0..1
-    ) -> Tensor: # P(fake) of each clip
-        "P(fake): mean softmax of the three heads."
+    def score(self, clips: Tensor) -> Tensor:
+        """P(fake): mean softmax of the three heads.
+
+        Args:
+            clips: B x T x 3 x H x W in 0..1.
+
+        Returns:
+            P(fake) of each clip.
+        """
         return fake_probability(self(clips.to(self.device)).clip_logits)
 
-    def save(self,
-        path:str|Path, # a .safetensors file, replaced in one step
-        half:bool=False, # matrices in fp16: half the size
-        **training, # what to remember about how the weights were made
-    ) -> Path:
-        "Write weights and everything needed to rebuild the detector."
+    def save(self, path: str | Path, half: bool = False, **training) -> Path:
+        """Write weights and everything needed to rebuild the detector.
+
+        Args:
+            path: a .safetensors file, replaced in one step.
+            half: matrices in fp16: half the size.
+            **training: what to remember about how the weights were made.
+        """
         return _save_detector(self, Path(path), half, training)
 
     @classmethod
-    def load(cls,
-        path:str|Path, # written by `save`
-    ) -> 'Detector': # in evaluation mode
-        "The detector of a checkpoint."
+    def load(cls, path: str | Path) -> 'Detector':
+        """The detector of a checkpoint.
+
+        Args:
+            path: written by `save`.
+
+        Returns:
+            in evaluation mode.
+        """
         return _load_detector(cls, Path(path))
 
     def __repr__(self):
-        c, n = self.config, lambda m: f'{sum(p.numel() for p in m.parameters())/1e6:6.2f} M'
+        c, n = self.config, lambda m: f'{sum(p.numel() for p in m.parameters()) / 1e6:6.2f} M'
         a, t = map_side(c.analysis_size), map_side(c.texture_size)
-        rows = [('analysis', n(self.analysis), f'MobileNet x{c.analysis_width:g}, {c.analysis_size} px -> {self.analysis.channels} x {a} x {a}'),
-            ('texture', n(self.texture), f'Res2Net {sum(c.texture_layers)*3 + 2} {c.texture_base_width}w x {c.texture_scale}s, {c.texture_size} px{" RGB + high-pass" if c.highpass else ""} -> {self.texture.channels} x {t} x {t}'),
-            ('fusion', n(self.fusion), f'{Fusion.levels} levels on {2*c.frames} maps of {c.channels} x {t} x {t}')]
+        rows = [
+            (
+                'analysis',
+                n(self.analysis),
+                f'MobileNet x{c.analysis_width:g}, {c.analysis_size} px -> {self.analysis.channels} x {a} x {a}',
+            ),
+            (
+                'texture',
+                n(self.texture),
+                f'Res2Net {sum(c.texture_layers) * 3 + 2} {c.texture_base_width}w x {c.texture_scale}s, {c.texture_size} px{" RGB + high-pass" if c.highpass else ""} -> {self.texture.channels} x {t} x {t}',
+            ),
+            (
+                'fusion',
+                n(self.fusion),
+                f'{Fusion.levels} levels on {2 * c.frames} maps of {c.channels} x {t} x {t}',
+            ),
+        ]
         head = f'Detector {c.name!r}: {n(self).strip()} parameters, clips of {c.frames} frames{", reference input" if c.compat else ""}'
         return '\n'.join([head, *[f'  {k:8} {p}  {what}' for k, p, what in rows]])
 
 # %% ../nbs/43_detector.ipynb #bd69fe29
 def _as_frames(frames, index):
-    x = torch.as_tensor(np.ascontiguousarray(frames[index]) if isinstance(frames, np.ndarray) else frames[index])
-    return x.permute(0, 3, 1, 2).float()/255 if x.dtype == torch.uint8 and x.shape[-1] == 3 else x.float()/255 if x.dtype == torch.uint8 else x.float()
+    x = torch.as_tensor(
+        np.ascontiguousarray(frames[index]) if isinstance(frames, np.ndarray) else frames[index]
+    )
+    return (
+        x.permute(0, 3, 1, 2).float() / 255
+        if x.dtype == torch.uint8 and x.shape[-1] == 3
+        else x.float() / 255
+        if x.dtype == torch.uint8
+        else x.float()
+    )
 
+# %% ../nbs/43_detector.ipynb #ee32d7ab
 @patch
 @torch.no_grad()
-def score_frames(self:Detector,
-    frames:np.ndarray|Tensor, # uint8 n x H x W x 3, or float n x 3 x H x W in 0..1
-    clips:np.ndarray, # m x T positions into `frames`
-    batch_size:int=8, # clips a step
-) -> np.ndarray: # P(fake) of each clip, m float32
-    "Scores of a video's clips; each frame goes through the backbones once."
+def score_frames(
+    self: Detector, frames: np.ndarray | Tensor, clips: np.ndarray, batch_size: int = 8
+) -> np.ndarray:
+    """Scores of a video's clips; each frame goes through the backbones once.
+
+    Args:
+        frames: uint8 n x H x W x 3, or float n x 3 x H x W in 0..1.
+        clips: m x T positions into `frames`.
+        batch_size: clips a step.
+
+    Returns:
+        P(fake) of each clip, m float32.
+    """
     clips, out = np.asarray(clips), np.zeros(len(clips), np.float32)
-    if not len(clips): return out
+    if not len(clips):
+        return out
     order = np.argsort(clips.min(1), kind='stable')
     last = {int(f): step for step, i in enumerate(order) for f in clips[i]}
     maps = {}
     for start in range(0, len(order), batch_size):
-        rows = order[start:start + batch_size]
+        rows = order[start : start + batch_size]
         new = [f for f in dict.fromkeys(clips[rows].ravel().tolist()) if f not in maps]
-        if new: maps.update(zip(new, self.encode(_as_frames(frames, new).to(self.device))[0]))
+        if new:
+            maps.update(zip(new, self.encode(_as_frames(frames, new).to(self.device))[0]))
         batch = torch.stack([torch.stack([maps[int(f)] for f in clips[i]]) for i in rows])
         out[rows] = fake_probability(self.fuse(batch)).float().cpu().numpy()
         maps = {f: m for f, m in maps.items() if last[f] >= start + batch_size}
     return out
 
 # %% ../nbs/43_detector.ipynb #59b3fcbc
-def loss_parts(
-    output:Output,
-    labels:Tensor, # B, 0 real, 1 fake
-) -> tuple[Tensor, Tensor]: # mean cross-entropy of the three clip heads, of the frame head
-    "The two parts of the loss."
-    ce = lambda logits: F.cross_entropy(logits.flatten(0, 1).float(), labels.repeat_interleave(logits.shape[1]))
+def loss_parts(output: Output, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The two parts of the loss.
+
+    Args:
+        output: TODO.
+        labels: B, 0 real, 1 fake.
+
+    Returns:
+        mean cross-entropy of the three clip heads, of the frame head.
+    """
+
+    def ce(logits):
+        return F.cross_entropy(
+            logits.flatten(0, 1).float(), labels.repeat_interleave(logits.shape[1])
+        )
+
     return ce(output.clip_logits), ce(output.frame_logits)
 
-def detector_loss(
-    output:Output,
-    labels:Tensor, # B, 0 real, 1 fake
-    clip_weight:float=.7, # the frame head has the rest
-) -> Tensor:
-    "Deep supervision: three clip heads and the frame head."
+# %% ../nbs/43_detector.ipynb #f0df471c
+def detector_loss(output: Output, labels: Tensor, clip_weight: float = 0.7) -> Tensor:
+    """Deep supervision: three clip heads and the frame head.
+
+    Args:
+        output: TODO.
+        labels: B, 0 real, 1 fake.
+        clip_weight: the frame head has the rest.
+    """
     clip, frame = loss_parts(output, labels)
-    return clip_weight*clip + (1 - clip_weight)*frame
+    return clip_weight * clip + (1 - clip_weight) * frame
 
 # %% ../nbs/43_detector.ipynb #ec204368
 _FORMAT, _SCHEMA = 'threedad.detector', 1
 
+
 def _save_detector(net, path, half, training):
     from safetensors.torch import save_file
-    shrink = lambda v: v.half() if half and v.is_floating_point() and v.ndim > 1 else v
+
+    def shrink(v):
+        return v.half() if half and v.is_floating_point() and v.ndim > 1 else v
+
     tensors = {k: shrink(v.detach()).cpu().contiguous() for k, v in net.state_dict().items()}
-    info = dict(format=_FORMAT, schema=_SCHEMA, version=threedad.__version__, preset=net.config.name, config=asdict(net.config), training=net.training_info | training)
-    with atomic_path(path) as tmp: save_file(tensors, str(tmp), metadata={'threedad': json.dumps(info)})
+    info = dict(
+        format=_FORMAT,
+        schema=_SCHEMA,
+        version=threedad.__version__,
+        preset=net.config.name,
+        config=asdict(net.config),
+        training=net.training_info | training,
+    )
+    with atomic_path(path) as tmp:
+        save_file(tensors, str(tmp), metadata={'threedad': json.dumps(info)})
     return path
 
-def checkpoint_info(
-    path:str|Path, # a detector checkpoint
-) -> dict: # format, schema, version, preset, config, training
-    "What a checkpoint says about itself, without its weights."
+# %% ../nbs/43_detector.ipynb #6db57e2e
+def checkpoint_info(path: str | Path) -> dict:
+    """What a checkpoint says about itself, without its weights.
+
+    Args:
+        path: a detector checkpoint.
+
+    Returns:
+        format, schema, version, preset, config, training.
+    """
     return _open_checkpoint(Path(path), weights=False)[0]
 
+# %% ../nbs/43_detector.ipynb #1e464ff7
 def _open_checkpoint(path, weights=True):
     from safetensors import safe_open
-    if not path.exists(): raise CheckpointError(path, 'no such file')
-    if path.is_dir(): raise CheckpointError(path, 'is a folder, not a checkpoint')
+
+    if not path.exists():
+        raise CheckpointError(path, 'no such file')
+    if path.is_dir():
+        raise CheckpointError(path, 'is a folder, not a checkpoint')
     try:
         with safe_open(str(path), framework='pt') as f:
             info = json.loads((f.metadata() or {}).get('threedad', 'null'))
             tensors = {k: f.get_tensor(k) for k in f.keys()} if weights else {}
-    except Exception as e: raise CheckpointError(path, f'not a safetensors file, or damaged ({type(e).__name__})') from None
-    if not isinstance(info, dict) or info.get('format') != _FORMAT: raise CheckpointError(path, 'not a threedad detector (no description in its header)')
-    if info.get('schema') != _SCHEMA: raise CheckpointError(path, f'made by another version of threedad (schema {info.get("schema")}, this one reads {_SCHEMA})')
+    except Exception as e:
+        raise CheckpointError(
+            path, f'not a safetensors file, or damaged ({type(e).__name__})'
+        ) from None
+    if not isinstance(info, dict) or info.get('format') != _FORMAT:
+        raise CheckpointError(path, 'not a threedad detector (no description in its header)')
+    if info.get('schema') != _SCHEMA:
+        raise CheckpointError(
+            path,
+            f'made by another version of threedad (schema {info.get("schema")}, this one reads {_SCHEMA})',
+        )
     return info, tensors
 
+# %% ../nbs/43_detector.ipynb #51a172d2
 def _load_detector(cls, path):
     info, tensors = _open_checkpoint(path)
-    try: net = cls(DetectorConfig(**info['config']))
-    except (UsageError, TypeError, KeyError, ValueError, RuntimeError) as e: raise CheckpointError(path, f'its configuration builds no detector ({e})') from None
+    try:
+        net = cls(DetectorConfig(**info['config']))
+    except (UsageError, TypeError, KeyError, ValueError, RuntimeError) as e:
+        raise CheckpointError(path, f'its configuration builds no detector ({e})') from None
     fill_weights(net, tensors, path)
     net.training_info = info.get('training') or {}
     return net.eval()
 
 # %% ../nbs/43_detector.ipynb #8b2e7b0d
 def load_reference(
-    tddfa:str|Path, # weights of the 3D stream
-    modelcnn:str|Path, # of the texture stream
-    fusion:str|Path, # of the fusion
-    **overrides, # for checkpoints of other sizes than the paper's
-) -> Detector: # in evaluation mode
-    "A detector trained by the reference 3DAD scripts, scoring as it did there."
+    tddfa: str | Path, modelcnn: str | Path, fusion: str | Path, **overrides
+) -> Detector:
+    """A detector trained by the reference 3DAD scripts, scoring as it did there.
+
+    Args:
+        tddfa: weights of the 3D stream.
+        modelcnn: of the texture stream.
+        fusion: of the fusion.
+        **overrides: for checkpoints of other sizes than the paper's.
+
+    Returns:
+        in evaluation mode.
+    """
     net = Detector('reference', **overrides)
     swapped = ('classifier.', 'fc.')
     for part, path in (('analysis', tddfa), ('texture', modelcnn), ('fusion', fusion)):
         state = torch_load(path)
-        if not tensors_of(state): raise CheckpointError(path, 'holds no bare state dict')
+        if not tensors_of(state):
+            raise CheckpointError(path, 'holds no bare state dict')
         state = {k.removeprefix('module.'): v for k, v in state.items()}
         state = {k: v for k, v in state.items() if not k.startswith(('base.', 'fc2.'))}
-        if part != 'analysis': state = {k: v.flip(0) if k.startswith(swapped) else v for k, v in state.items()}
+        if part != 'analysis':
+            state = {k: v.flip(0) if k.startswith(swapped) else v for k, v in state.items()}
         fill_weights(getattr(net, part), state, path)
     net.training_info = dict(origin='reference scripts')
     return net.eval()

@@ -16,268 +16,557 @@ from .core import FAKE, REAL, UsageError, progress as progress_bar, rng
 from .trajectory import ACTION_COLUMNS, EXPRESSION_COLUMNS, IDENTITY_COLUMNS, Trajectory
 
 # %% ../nbs/15_dynamics.ipynb #fffbf3e7
-def noise(
-    traj: Trajectory,
-    columns: list[str], # NaN in a column leaves its neighbours out
-) -> np.ndarray:        # one number a column, in the column's unit; NaN without three frames in a row
-    "Standard deviation of what a straight line between neighbours does not explain."
-    t, total, n = traj.table['time'].to_numpy(float), np.zeros(len(columns)), np.zeros(len(columns))
+def noise(traj: Trajectory, columns: list[str]) -> np.ndarray:
+    """Standard deviation of what a straight line between neighbours does not explain.
+
+    Args:
+        traj: TODO.
+        columns: NaN in a column leaves its neighbours out.
+
+    Returns:
+        one number a column, in the column's unit; NaN without three frames in a row.
+    """
+    t, total, n = (
+        traj.table['time'].to_numpy(float),
+        np.zeros(len(columns)),
+        np.zeros(len(columns)),
+    )
     x = traj.table[columns].to_numpy(float)
     for run in (r for r in traj.runs() if len(r) > 2):
         y, step = x[run], np.diff(t[run])
-        a = (step[1:]/(step[1:] + step[:-1]))[:, None]
-        d = (a*(y[1:-1] - y[:-2]) + (1 - a)*(y[1:-1] - y[2:]))/np.sqrt(1 + a**2 + (1 - a)**2)
+        a = (step[1:] / (step[1:] + step[:-1]))[:, None]
+        d = (a * (y[1:-1] - y[:-2]) + (1 - a) * (y[1:-1] - y[2:])) / np.sqrt(
+            1 + a**2 + (1 - a) ** 2
+        )
         total, n = total + np.nansum(d**2, 0), n + np.isfinite(d).sum(0)
-    return np.sqrt(total/np.where(n > 0, n, np.nan))
+    return np.sqrt(total / np.where(n > 0, n, np.nan))
 
 # %% ../nbs/15_dynamics.ipynb #b36fcdd0
 FEATURES = {
-    **{f'{a}_{s}': u for a in ('yaw', 'pitch', 'roll') for s, u in (('std', 'degrees'), ('speed', 'degrees/s'), ('jerk', 'degrees/s³'))},
-    'pose_noise': 'degrees', 'scale_noise': 'of the scale',
-    'expression_spread': 'standard deviations', 'expression_noise': 'standard deviations', 'expression_jitter': 'noise/spread',
-    'actions_spread': 'activation', 'actions_noise': 'activation', 'actions_jitter': 'noise/spread',
-    'identity_drift': 'standard deviations', 'identity_drift_noise': 'standard deviations', 'identity_spread': 'standard deviations', 'identity_noise': 'standard deviations',
-    'blink_rate': 'a minute', 'blink_duration': 's', 'blink_peak': 'activation', 'mouth_rate': 'a minute',
-    'pose_expression': 'rms correlation', 'residual': 'of inter-ocular distance', 'residual_actions': 'of inter-ocular distance', 'residual_noise': 'of inter-ocular distance'}
+    **{
+        f'{a}_{s}': u
+        for a in ('yaw', 'pitch', 'roll')
+        for s, u in (('std', 'degrees'), ('speed', 'degrees/s'), ('jerk', 'degrees/s³'))
+    },
+    'pose_noise': 'degrees',
+    'scale_noise': 'of the scale',
+    'expression_spread': 'standard deviations',
+    'expression_noise': 'standard deviations',
+    'expression_jitter': 'noise/spread',
+    'actions_spread': 'activation',
+    'actions_noise': 'activation',
+    'actions_jitter': 'noise/spread',
+    'identity_drift': 'standard deviations',
+    'identity_drift_noise': 'standard deviations',
+    'identity_spread': 'standard deviations',
+    'identity_noise': 'standard deviations',
+    'blink_rate': 'a minute',
+    'blink_duration': 's',
+    'blink_peak': 'activation',
+    'mouth_rate': 'a minute',
+    'pose_expression': 'rms correlation',
+    'residual': 'of inter-ocular distance',
+    'residual_actions': 'of inter-ocular distance',
+    'residual_noise': 'of inter-ocular distance',
+}
 
-def feature_label(
-    name: str, # a column of the feature table
-) -> str:      # name and unit
-    "Axis label of a statistic."
-    unit = FEATURES.get(name) or ('standard deviations' if name.startswith(('id_', 'exp_')) else 'activation')
+# %% ../nbs/15_dynamics.ipynb #e7f73e7f
+def feature_label(name: str) -> str:
+    """Axis label of a statistic.
+
+    Args:
+        name: a column of the feature table.
+
+    Returns:
+        name and unit.
+    """
+    unit = FEATURES.get(name) or (
+        'standard deviations' if name.startswith(('id_', 'exp_')) else 'activation'
+    )
     return f'{name} ({unit})'
 
 # %% ../nbs/15_dynamics.ipynb #b44291a3
-def _rms(x): return float(np.sqrt(np.nanmean(np.square(x)))) if np.isfinite(x).any() else np.nan
+def _rms(x):
+    return float(np.sqrt(np.nanmean(np.square(x)))) if np.isfinite(x).any() else np.nan
 
-def _median(x): return float(np.nanmedian(x)) if np.isfinite(x).any() else np.nan
+# %% ../nbs/15_dynamics.ipynb #4e507c74
+def _median(x):
+    return float(np.nanmedian(x)) if np.isfinite(x).any() else np.nan
 
-def _thinned(traj, rate): # nearest frames to a grid of `rate`, renumbered, with their own times
+# %% ../nbs/15_dynamics.ipynb #5f9198b2
+def _thinned(traj, rate):
+    """Nearest frames to a grid of `rate`, renumbered, with their own times."""
     t = traj.table
-    if rate is None or len(t) < 2 or np.median(np.diff(t['time'])) > .99/rate: return traj
+    if rate is None or len(t) < 2 or np.median(np.diff(t['time'])) > 0.99 / rate:
+        return traj
     r = traj.resample(rate).table
     r = r[r['source'] >= 0].drop_duplicates('source')
     time = t.drop_duplicates('frame').set_index('frame')['time']
     return Trajectory(r.assign(time=time.loc[r['source']].to_numpy()).reset_index(drop=True))
 
-def _group(out, single, traj, name, columns): # spread, noise and jitter of a group of coefficients, and of each
-    if not (columns := [c for c in columns if c in traj.table]): return
+# %% ../nbs/15_dynamics.ipynb #be6b64be
+def _group(out, single, traj, name, columns):
+    """Spread, noise and jitter of a group of coefficients, and of each."""
+    if not (columns := [c for c in columns if c in traj.table]):
+        return
     x, n = traj.table[columns].to_numpy(float), noise(traj, columns)
     s = np.array([np.nanstd(c) if np.isfinite(c).sum() > 1 else np.nan for c in x.T])
-    out |= {f'{name}_spread': _rms(s), f'{name}_noise': _rms(n), f'{name}_jitter': _median(n/np.where(s > 1e-5, s, np.nan))}
-    single |= {f'{c}_std': v for c, v in zip(columns, s)} | {f'{c}_noise': v for c, v in zip(columns, n)}
+    out |= {
+        f'{name}_spread': _rms(s),
+        f'{name}_noise': _rms(n),
+        f'{name}_jitter': _median(n / np.where(s > 1e-5, s, np.nan)),
+    }
+    single |= {f'{c}_std': v for c, v in zip(columns, s)} | {
+        f'{c}_noise': v for c, v in zip(columns, n)
+    }
 
 # %% ../nbs/15_dynamics.ipynb #bf472b28
 def dynamics(
-    traj: Trajectory | pd.DataFrame, # of one video
-    per_coefficient: bool = False,   # `_std` and `_noise` of every single coefficient too
-    rate: float | None = None,       # frames a second to thin a faster video to
-) -> pd.Series:                      # frames, seconds, fps, and `FEATURES`; NaN where there is nothing to measure
-    "Statistics of how the coefficients of one video move."
+    traj: Trajectory | pd.DataFrame, per_coefficient: bool = False, rate: float | None = None
+) -> pd.Series:
+    """Statistics of how the coefficients of one video move.
+
+    Args:
+        traj: of one video.
+        per_coefficient: `_std` and `_noise` of every single coefficient too.
+        rate: frames a second to thin a faster video to.
+
+    Returns:
+        frames, seconds, fps, and `FEATURES`; NaN where there is nothing to measure.
+    """
     traj = traj if isinstance(traj, Trajectory) else Trajectory(traj)
-    if missing := [c for c in ('frame', 'time') if c not in traj.table]: raise UsageError(f"the trajectory has no column {', '.join(missing)}")
+    if missing := [c for c in ('frame', 'time') if c not in traj.table]:
+        raise UsageError(f"the trajectory has no column {', '.join(missing)}")
     traj = _thinned(Trajectory(traj.table.sort_values('frame').reset_index(drop=True)), rate)
     t, out, single, step = traj.table, {}, {}, np.diff(traj.table['time'].to_numpy(float))
     have = set(t.columns[t.notna().any()])
     if angles := [a for a in ('yaw', 'pitch', 'roll') if a in have]:
         v, j = traj.velocity(angles), traj.jerk(angles)
-        for a in angles: out |= {f'{a}_std': float(np.std(np.unwrap(t[a].dropna(), period=360))), f'{a}_speed': _rms(v[a]), f'{a}_jerk': _rms(j[a])}
+        for a in angles:
+            out |= {
+                f'{a}_std': float(np.std(np.unwrap(t[a].dropna(), period=360))),
+                f'{a}_speed': _rms(v[a]),
+                f'{a}_jerk': _rms(j[a]),
+            }
         out['pose_noise'] = _rms(noise(traj, angles))
-    if 'scale' in have and t['scale'].median() > 0: out['scale_noise'] = float(noise(traj, ['scale'])[0]/t['scale'].median())
-    for name, columns in (('expression', EXPRESSION_COLUMNS), ('actions', ACTION_COLUMNS)): _group(out, single, traj, name, columns)
-    _group(out, single, traj, 'identity', [c for c in IDENTITY_COLUMNS if c in have and np.ptp(t[c].dropna()) > 0])
+    if 'scale' in have and t['scale'].median() > 0:
+        out['scale_noise'] = float(noise(traj, ['scale'])[0] / t['scale'].median())
+    for name, columns in (('expression', EXPRESSION_COLUMNS), ('actions', ACTION_COLUMNS)):
+        _group(out, single, traj, name, columns)
+    _group(
+        out,
+        single,
+        traj,
+        'identity',
+        [c for c in IDENTITY_COLUMNS if c in have and np.ptp(t[c].dropna()) > 0],
+    )
     for c in ('identity_drift', 'residual', 'residual_actions'):
-        if c in have: out |= {c: float(t[c].median()), f'{c}_noise': float(noise(traj, [c])[0])}
+        if c in have:
+            out |= {c: float(t[c].median()), f'{c}_noise': float(noise(traj, [c])[0])}
     seen = traj.seconds_seen()
     if have & {'eyeBlinkLeft', 'eyeBlinkRight'}:
         e = traj.blinks()
-        out |= dict(blink_rate=60*len(e)/seen if seen else np.nan, blink_duration=_median(e['duration'].mask(e['cut']).to_numpy(float)), blink_peak=_median(e['peak'].to_numpy(float)))
-    if 'jawOpen' in have and seen: out['mouth_rate'] = 60*len(traj.mouth_events())/seen
-    if (exp := [c for c in EXPRESSION_COLUMNS if c in have]) and angles and len(t.dropna(subset=angles + exp)) >= 8:
+        out |= dict(
+            blink_rate=60 * len(e) / seen if seen else np.nan,
+            blink_duration=_median(e['duration'].mask(e['cut']).to_numpy(float)),
+            blink_peak=_median(e['peak'].to_numpy(float)),
+        )
+    if 'jawOpen' in have and seen:
+        out['mouth_rate'] = 60 * len(traj.mouth_events()) / seen
+    if (
+        (exp := [c for c in EXPRESSION_COLUMNS if c in have])
+        and angles
+        and len(t.dropna(subset=angles + exp)) >= 8
+    ):
         out['pose_expression'] = _rms(traj.pose_correlation(exp, angles)['r'])
-    about = dict(frames=len(t), seconds=seen, fps=1/float(np.median(step)) if len(step) else np.nan)
-    return pd.Series(about | {k: out.get(k, np.nan) for k in FEATURES} | (single if per_coefficient else {}), dtype=float)
+    about = dict(
+        frames=len(t), seconds=seen, fps=1 / float(np.median(step)) if len(step) else np.nan
+    )
+    return pd.Series(
+        about | {k: out.get(k, np.nan) for k in FEATURES} | (single if per_coefficient else {}),
+        dtype=float,
+    )
 
 # %% ../nbs/15_dynamics.ipynb #fcadb502
 _ABOUT = ['corpus', 'label', 'manipulation', 'compression', 'split', 'group']
 
+
 def feature_table(
-    trajectories: pd.DataFrame | Iterable[Trajectory], # a store's trajectories, or a list
-    videos: pd.DataFrame | None = None,                # the store's videos, for label, group and the like
-    per_coefficient: bool = False,                     # every single coefficient too
-    rate: float | None = None,                         # frames a second to thin faster videos to
-    progress: bool = True,                             # show a progress bar if it takes more than two seconds
-) -> pd.DataFrame:                                     # video_id, what `videos` says, frames, seconds, fps, `FEATURES`
-    "Statistics of many videos, one row each."
-    table = trajectories if isinstance(trajectories, pd.DataFrame) else pd.concat([t.table if isinstance(t, Trajectory) else t for t in trajectories] or [pd.DataFrame()])
-    if missing := [c for c in ('video_id', 'frame', 'time') if c not in table]: raise UsageError(f"the trajectories have no column {', '.join(missing)}")
+    trajectories: pd.DataFrame | Iterable[Trajectory],
+    videos: pd.DataFrame | None = None,
+    per_coefficient: bool = False,
+    rate: float | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Statistics of many videos, one row each.
+
+    Args:
+        trajectories: a store's trajectories, or a list.
+        videos: the store's videos, for label, group and the like.
+        per_coefficient: every single coefficient too.
+        rate: frames a second to thin faster videos to.
+        progress: show a progress bar if it takes more than two seconds.
+
+    Returns:
+        video_id, what `videos` says, frames, seconds, fps, `FEATURES`.
+    """
+    table = (
+        trajectories
+        if isinstance(trajectories, pd.DataFrame)
+        else pd.concat(
+            [t.table if isinstance(t, Trajectory) else t for t in trajectories] or [pd.DataFrame()]
+        )
+    )
+    if missing := [c for c in ('video_id', 'frame', 'time') if c not in table]:
+        raise UsageError(f"the trajectories have no column {', '.join(missing)}")
     parts = table.groupby('video_id', sort=False)
-    out = pd.DataFrame({v: dynamics(t, per_coefficient, rate) for v, t in progress_bar(parts, 'dynamics', len(parts), 'video', disable=not progress, delay=2)}).T.rename_axis('video_id').reset_index()
-    if videos is None: return out
+    out = (
+        pd.DataFrame(
+            {
+                v: dynamics(t, per_coefficient, rate)
+                for v, t in progress_bar(
+                    parts, 'dynamics', len(parts), 'video', disable=not progress, delay=2
+                )
+            }
+        )
+        .T.rename_axis('video_id')
+        .reset_index()
+    )
+    if videos is None:
+        return out
     about = videos[['video_id', *(c for c in _ABOUT if c in videos)]].drop_duplicates('video_id')
-    if lost := sorted(set(out['video_id']) - set(about['video_id'])): raise UsageError(f'{len(lost)} videos have a trajectory but no row in videos, e.g. {lost[0]}')
+    if lost := sorted(set(out['video_id']) - set(about['video_id'])):
+        raise UsageError(
+            f'{len(lost)} videos have a trajectory but no row in videos, e.g. {lost[0]}'
+        )
     return about.merge(out, on='video_id', how='right')
 
 # %% ../nbs/15_dynamics.ipynb #8d52e479
-def _table(t): return (t.table if isinstance(t, Trajectory) else t).drop_duplicates('frame').sort_values('frame')
+def _table(t):
+    return (
+        (t.table if isinstance(t, Trajectory) else t).drop_duplicates('frame').sort_values('frame')
+    )
 
+# %% ../nbs/15_dynamics.ipynb #6278e370
 def compare(
-    real: Trajectory | pd.DataFrame, # the video as it was
-    fake: Trajectory | pd.DataFrame, # the same performance, manipulated
-    per_coefficient: bool = False,   # every single coefficient too
-    rate: float | None = None,       # frames a second to thin faster videos to
-) -> pd.DataFrame:                   # indexed by feature: real, fake, ratio
-    "Statistics of a real video and its fake, over the frames they share."
+    real: Trajectory | pd.DataFrame,
+    fake: Trajectory | pd.DataFrame,
+    per_coefficient: bool = False,
+    rate: float | None = None,
+) -> pd.DataFrame:
+    """Statistics of a real video and its fake, over the frames they share.
+
+    Args:
+        real: the video as it was.
+        fake: the same performance, manipulated.
+        per_coefficient: every single coefficient too.
+        rate: frames a second to thin faster videos to.
+
+    Returns:
+        indexed by feature: real, fake, ratio.
+    """
     a, b = _table(real), _table(fake)
     both = np.intersect1d(a['frame'], b['frame'])
-    if not len(both): raise UsageError('the two videos share no tracked frame')
+    if not len(both):
+        raise UsageError('the two videos share no tracked frame')
     a, b = (dynamics(t[t['frame'].isin(both)], per_coefficient, rate) for t in (a, b))
-    out = pd.DataFrame(dict(real=a, fake=b)).drop(['frames', 'seconds', 'fps']).rename_axis('feature')
-    with np.errstate(divide='ignore', invalid='ignore'): ratio = out['fake']/out['real']
+    out = (
+        pd.DataFrame(dict(real=a, fake=b))
+        .drop(['frames', 'seconds', 'fps'])
+        .rename_axis('feature')
+    )
+    with np.errstate(divide='ignore', invalid='ignore'):
+        ratio = out['fake'] / out['real']
     return out.assign(ratio=ratio.where((out > 0).all(axis=1)))
 
 # %% ../nbs/15_dynamics.ipynb #a5850f30
-def _person(group): return group.astype(str).str.split('+').str[0] # whose performance it is
+def _person(group):
+    """Whose performance it is."""
+    return group.astype(str).str.split('+').str[0]
 
-def same_performance(
-    videos: pd.DataFrame, # video_id, label, group; corpus and compression where there are several
-) -> pd.DataFrame:        # real, fake (video ids), group; manipulation if known
-    "Each fake with the real video it was made from."
-    if missing := [c for c in ('video_id', 'label', 'group') if c not in videos]: raise UsageError(f"the videos have no column {', '.join(missing)}")
+# %% ../nbs/15_dynamics.ipynb #927dfa67
+def same_performance(videos: pd.DataFrame) -> pd.DataFrame:
+    """Each fake with the real video it was made from.
+
+    Args:
+        videos: video_id, label, group; corpus and compression where there are several.
+
+    Returns:
+        real, fake (video ids), group; manipulation if known.
+    """
+    if missing := [c for c in ('video_id', 'label', 'group') if c not in videos]:
+        raise UsageError(f"the videos have no column {', '.join(missing)}")
     v = videos.assign(group=_person(videos['group']))
     keys = ['group', *(c for c in ('corpus', 'compression') if c in v)]
     real, fake = v[v['label'] == REAL], v[v['label'] == FAKE]
     if (twice := real.duplicated(keys)).any():
-        raise UsageError(f"{real.loc[twice, 'group'].iloc[0]} has several real videos: give a table of real and fake video ids")
-    out = real[['video_id', *keys]].merge(fake[['video_id', *keys, *(c for c in ('manipulation',) if c in v)]], on=keys, suffixes=('_real', '_fake'))
-    if out.empty: raise UsageError('no fake has its real video in the table')
-    return out.rename(columns=dict(video_id_real='real', video_id_fake='fake'))[['real', 'fake', 'group', *(c for c in ('manipulation',) if c in v)]]
+        raise UsageError(
+            f"{real.loc[twice, 'group'].iloc[0]} has several real videos: give a table of real and fake video ids"
+        )
+    out = real[['video_id', *keys]].merge(
+        fake[['video_id', *keys, *(c for c in ('manipulation',) if c in v)]],
+        on=keys,
+        suffixes=('_real', '_fake'),
+    )
+    if out.empty:
+        raise UsageError('no fake has its real video in the table')
+    return out.rename(columns=dict(video_id_real='real', video_id_fake='fake'))[
+        ['real', 'fake', 'group', *(c for c in ('manipulation',) if c in v)]
+    ]
 
+# %% ../nbs/15_dynamics.ipynb #4685fc3f
 def compare_pairs(
-    trajectories: pd.DataFrame | Iterable[Trajectory], # of all videos
-    pairs: pd.DataFrame,                               # `real` and `fake` video ids; `group` where pairs belong together
-    per_coefficient: bool = False,                     # every single coefficient too
-    rate: float | None = None,                         # frames a second to thin faster videos to
-) -> pd.DataFrame:                                     # real_id, fake_id, group, feature, real, fake, ratio
-    "Statistics of many real videos and their fakes, one row a pair and feature."
-    parts = dict(iter(trajectories.groupby('video_id'))) if isinstance(trajectories, pd.DataFrame) else {t.table['video_id'].iloc[0]: t.table for t in trajectories}
-    if lost := [v for v in [*pairs['real'], *pairs['fake']] if v not in parts]: raise UsageError(f'{len(lost)} videos of the pairs have no trajectory, e.g. {lost[0]}')
-    if not len(pairs): raise UsageError('no pairs to compare')
+    trajectories: pd.DataFrame | Iterable[Trajectory],
+    pairs: pd.DataFrame,
+    per_coefficient: bool = False,
+    rate: float | None = None,
+) -> pd.DataFrame:
+    """Statistics of many real videos and their fakes, one row a pair and feature.
+
+    Args:
+        trajectories: of all videos.
+        pairs: `real` and `fake` video ids; `group` where pairs belong together.
+        per_coefficient: every single coefficient too.
+        rate: frames a second to thin faster videos to.
+
+    Returns:
+        real_id, fake_id, group, feature, real, fake, ratio.
+    """
+    parts = (
+        dict(iter(trajectories.groupby('video_id')))
+        if isinstance(trajectories, pd.DataFrame)
+        else {t.table['video_id'].iloc[0]: t.table for t in trajectories}
+    )
+    if lost := [v for v in [*pairs['real'], *pairs['fake']] if v not in parts]:
+        raise UsageError(f'{len(lost)} videos of the pairs have no trajectory, e.g. {lost[0]}')
+    if not len(pairs):
+        raise UsageError('no pairs to compare')
     groups = pairs['group'] if 'group' in pairs else pairs['real']
-    rows = [compare(parts[r], parts[f], per_coefficient, rate).reset_index().assign(real_id=r, fake_id=f, group=k) for r, f, k in zip(pairs['real'], pairs['fake'], groups)]
-    return pd.concat(rows, ignore_index=True)[['real_id', 'fake_id', 'group', 'feature', 'real', 'fake', 'ratio']]
+    rows = [
+        compare(parts[r], parts[f], per_coefficient, rate)
+        .reset_index()
+        .assign(real_id=r, fake_id=f, group=k)
+        for r, f, k in zip(pairs['real'], pairs['fake'], groups)
+    ]
+    return pd.concat(rows, ignore_index=True)[
+        ['real_id', 'fake_id', 'group', 'feature', 'real', 'fake', 'ratio']
+    ]
 
 # %% ../nbs/15_dynamics.ipynb #aab410b4
-def adjust(
-    p: np.ndarray,        # p-values; NaN for questions that could not be asked
-    method: str = 'bh',   # 'bh' (Benjamini-Hochberg), 'holm', or 'none'
-) -> np.ndarray:          # corrected, in the same order
-    "p-values corrected for their number."
+def adjust(p: np.ndarray, method: str = 'bh') -> np.ndarray:
+    """p-values corrected for their number.
+
+    Args:
+        p: p-values; NaN for questions that could not be asked.
+        method: 'bh' (Benjamini-Hochberg), 'holm', or 'none'.
+
+    Returns:
+        corrected, in the same order.
+    """
     from scipy.stats import false_discovery_control
+
     p = np.array(p, float)
     ok = np.isfinite(p)
     q, m = p[ok], int(ok.sum())
-    if method not in ('bh', 'holm', 'none'): raise UsageError(f"correction is 'bh', 'holm' or 'none', not {method!r}")
-    if method == 'bh' and m: p[ok] = false_discovery_control(q)
+    if method not in ('bh', 'holm', 'none'):
+        raise UsageError(f"correction is 'bh', 'holm' or 'none', not {method!r}")
+    if method == 'bh' and m:
+        p[ok] = false_discovery_control(q)
     if method == 'holm' and m:
         order = q.argsort()
-        q[order] = np.minimum(1, np.maximum.accumulate(q[order]*(m - np.arange(m))))
+        q[order] = np.minimum(1, np.maximum.accumulate(q[order] * (m - np.arange(m))))
         p[ok] = q
     return p
 
 # %% ../nbs/15_dynamics.ipynb #e3d8db61
-def _group_weights(groups, samples, g): # -> samples x n: how often each row is drawn when groups are drawn with replacement
+def _group_weights(groups, samples, g):
+    """Return samples x n: how often each row is drawn when groups are drawn with replacement."""
     names, index = np.unique(np.asarray(groups).astype(str), return_inverse=True)
-    return g.multinomial(len(names), np.full(len(names), 1/len(names)), size=samples)[:, index], index, len(names)
+    return (
+        g.multinomial(len(names), np.full(len(names), 1 / len(names)), size=samples)[:, index],
+        index,
+        len(names),
+    )
 
+# %% ../nbs/15_dynamics.ipynb #55523746
 def _interval(draws, level):
     draws = draws[np.isfinite(draws)]
-    return np.quantile(draws, [(1 - level)/2, (1 + level)/2]) if len(draws) else np.full(2, np.nan)
+    return (
+        np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+        if len(draws)
+        else np.full(2, np.nan)
+    )
 
-def _p(value, null): # two-sided, the observed arrangement counting as one of them
+# %% ../nbs/15_dynamics.ipynb #ea285d1b
+def _p(value, null):
+    """Two-sided, the observed arrangement counting as one of them."""
     null = null[np.isfinite(null)]
-    return (1 + (np.abs(null) >= abs(value) - 1e-12).sum())/(1 + len(null)) if np.isfinite(value) and len(null) else np.nan
+    return (
+        (1 + (np.abs(null) >= abs(value) - 1e-12).sum()) / (1 + len(null))
+        if np.isfinite(value) and len(null)
+        else np.nan
+    )
 
+# %% ../nbs/15_dynamics.ipynb #461b0d8b
 def pair_summary(
-    ratios: pd.DataFrame,       # of `compare_pairs`
-    correction: str = 'bh',     # 'bh', 'holm' or 'none'
-    samples: int = 2000,        # bootstrap draws and sign flips
-    level: float = .95,         # coverage of the interval
+    ratios: pd.DataFrame,
+    correction: str = 'bh',
+    samples: int = 2000,
+    level: float = 0.95,
     seed: int = 0,
-) -> pd.DataFrame:              # feature, ratio, low, high, lower (share of pairs), p, p_corrected, pairs, groups
-    "Ratios of fake to real over all pairs, one row a feature."
+) -> pd.DataFrame:
+    """Ratios of fake to real over all pairs, one row a feature.
+
+    Args:
+        ratios: of `compare_pairs`.
+        correction: 'bh', 'holm' or 'none'.
+        samples: bootstrap draws and sign flips.
+        level: coverage of the interval.
+        seed: TODO.
+
+    Returns:
+        feature, ratio, low, high, lower (share of pairs), p, p_corrected, pairs, groups.
+    """
     rows = []
     for feature, t in ratios.groupby('feature', sort=False):
         t, g = t[t['ratio'] > 0], rng(seed)
-        if len(t) < 2 or t['group'].nunique() < 2: continue
+        if len(t) < 2 or t['group'].nunique() < 2:
+            continue
         y = np.log(t['ratio'].to_numpy(float))
         W, index, k = _group_weights(t['group'], samples, g)
-        low, high = _interval(W @ y/W.sum(1), level)
+        low, high = _interval(W @ y / W.sum(1), level)
         every = k < 31 and 2**k <= samples
-        signs = 1 - 2*(np.arange(2**k)[:, None] >> np.arange(k) & 1) if every else g.choice([-1, 1], (samples, k))
-        null = signs[:, index] @ y/len(y)
+        signs = (
+            1 - 2 * (np.arange(2**k)[:, None] >> np.arange(k) & 1)
+            if every
+            else g.choice([-1, 1], (samples, k))
+        )
+        null = signs[:, index] @ y / len(y)
         p = (np.abs(null) >= abs(y.mean()) - 1e-12).mean() if every else _p(y.mean(), null)
-        rows.append(dict(feature=feature, ratio=np.exp(y.mean()), low=np.exp(low), high=np.exp(high), lower=(y < 0).mean(), p=p, pairs=len(t), groups=k))
-    if not rows: raise UsageError('a summary needs pairs of two groups or more with a ratio')
+        rows.append(
+            dict(
+                feature=feature,
+                ratio=np.exp(y.mean()),
+                low=np.exp(low),
+                high=np.exp(high),
+                lower=(y < 0).mean(),
+                p=p,
+                pairs=len(t),
+                groups=k,
+            )
+        )
+    if not rows:
+        raise UsageError('a summary needs pairs of two groups or more with a ratio')
     out = pd.DataFrame(rows)
     out.insert(6, 'p_corrected', adjust(out['p'], correction))
     return out.sort_values('p', kind='stable', ignore_index=True)
 
 # %% ../nbs/15_dynamics.ipynb #1aac2292
-def _cliff(x, F, R): # x: n; weights of fakes and reals, B x n -> B
+def _cliff(x, F, R):
+    """x: n; weights of fakes and reals, B x n -> B."""
     order = np.argsort(x, kind='stable')
     starts = np.flatnonzero(np.r_[True, np.diff(x[order]) > 0])
     f, r = (np.add.reduceat(W[:, order].astype(float), starts, axis=1) for W in (F, R))
-    with np.errstate(invalid='ignore'): return (f*(2*np.cumsum(r, 1) - r - r.sum(1, keepdims=True))).sum(1)/(f.sum(1)*r.sum(1))
+    with np.errstate(invalid='ignore'):
+        return (f * (2 * np.cumsum(r, 1) - r - r.sum(1, keepdims=True))).sum(1) / (
+            f.sum(1) * r.sum(1)
+        )
 
+# %% ../nbs/15_dynamics.ipynb #ecc63214
 def _hedges(x, F, R):
     x = x - x.mean()
     with np.errstate(divide='ignore', invalid='ignore'):
-        n, m, v = zip(*((W.sum(1), W @ x/W.sum(1), (W @ x**2 - (W @ x)**2/W.sum(1))/(W.sum(1) - 1)) for W in (F, R)))
-        pooled = np.sqrt(((n[0] - 1)*v[0] + (n[1] - 1)*v[1])/(n[0] + n[1] - 2))
-        return np.where(pooled > 1e-12, (m[0] - m[1])/pooled*(1 - 3/(4*(n[0] + n[1]) - 9)), np.nan)
+        n, m, v = zip(
+            *(
+                (W.sum(1), W @ x / W.sum(1), (W @ x**2 - (W @ x) ** 2 / W.sum(1)) / (W.sum(1) - 1))
+                for W in (F, R)
+            )
+        )
+        pooled = np.sqrt(((n[0] - 1) * v[0] + (n[1] - 1) * v[1]) / (n[0] + n[1] - 2))
+        return np.where(
+            pooled > 1e-12, (m[0] - m[1]) / pooled * (1 - 3 / (4 * (n[0] + n[1]) - 9)), np.nan
+        )
 
-def _relabelled(labels, index, samples, g): # labels exchanged within mixed groups and between pure ones, samples x n
+# %% ../nbs/15_dynamics.ipynb #6f6a6d00
+def _relabelled(labels, index, samples, g):
+    """Labels exchanged within mixed groups and between pure ones, samples x n."""
     out, pure = np.repeat(labels[None], samples, 0), []
     for k in range(index.max() + 1):
         at = np.flatnonzero(index == k)
-        if len(np.unique(labels[at])) == 1: pure.append(at)
-        else: out[:, at] = labels[at][g.random((samples, len(at))).argsort(1)]
+        if len(np.unique(labels[at])) == 1:
+            pure.append(at)
+        else:
+            out[:, at] = labels[at][g.random((samples, len(at))).argsort(1)]
     if pure:
-        swapped = np.array([labels[at[0]] for at in pure])[g.random((samples, len(pure))).argsort(1)]
-        for j, at in enumerate(pure): out[:, at] = swapped[:, j, None]
+        swapped = np.array([labels[at[0]] for at in pure])[
+            g.random((samples, len(pure))).argsort(1)
+        ]
+        for j, at in enumerate(pure):
+            out[:, at] = swapped[:, j, None]
     return out
 
 # %% ../nbs/15_dynamics.ipynb #f6b489f4
 def effect_sizes(
-    features: pd.DataFrame,           # of `feature_table`, with `label` and `group`
-    columns: list[str] | None = None, # features; all by default
-    method: str = 'cliff',            # 'cliff' (delta, -1..1) or 'hedges' (g)
-    correction: str = 'bh',           # 'bh', 'holm' or 'none'
-    samples: int = 2000,              # bootstrap draws and exchanges of labels
-    level: float = .95,               # coverage of the interval
+    features: pd.DataFrame,
+    columns: list[str] | None = None,
+    method: str = 'cliff',
+    correction: str = 'bh',
+    samples: int = 2000,
+    level: float = 0.95,
     seed: int = 0,
-) -> pd.DataFrame: # feature, real and fake (medians), effect (positive: fake is higher), low, high, p, p_corrected, n_real, n_fake, groups
-    "How far fake is from real, one row a feature."
-    if missing := [c for c in ['label', 'group', *(columns or [])] if c not in features]: raise UsageError(f"the features have no column {', '.join(missing)}")
-    if method not in ('cliff', 'hedges'): raise UsageError(f"method is 'cliff' or 'hedges', not {method!r}")
-    if set(features['label'].unique()) != {REAL, FAKE}: raise UsageError('effect sizes need real and fake videos')
+) -> pd.DataFrame:
+    """How far fake is from real, one row a feature.
+
+    Args:
+        features: of `feature_table`, with `label` and `group`.
+        columns: features; all by default.
+        method: 'cliff' (delta, -1..1) or 'hedges' (g).
+        correction: 'bh', 'holm' or 'none'.
+        samples: bootstrap draws and exchanges of labels.
+        level: coverage of the interval.
+        seed: TODO.
+
+    Returns:
+        feature, real and fake (medians), effect (positive: fake is higher), low, high, p,
+        p_corrected, n_real, n_fake, groups.
+    """
+    if missing := [c for c in ['label', 'group', *(columns or [])] if c not in features]:
+        raise UsageError(f"the features have no column {', '.join(missing)}")
+    if method not in ('cliff', 'hedges'):
+        raise UsageError(f"method is 'cliff' or 'hedges', not {method!r}")
+    if set(features['label'].unique()) != {REAL, FAKE}:
+        raise UsageError('effect sizes need real and fake videos')
     statistic, people = dict(cliff=_cliff, hedges=_hedges)[method], _person(features['group'])
-    if people.nunique() < 2: raise UsageError('effect sizes need videos of two groups or more')
+    if people.nunique() < 2:
+        raise UsageError('effect sizes need videos of two groups or more')
     skip = {'video_id', 'frames', 'seconds', 'fps', *_ABOUT}
     columns, rows = columns or [c for c in features.select_dtypes('number') if c not in skip], []
     for c in columns:
         x, g = features[c].to_numpy(float), rng(seed)
         ok = np.isfinite(x)
         x, y, who = x[ok], features['label'].to_numpy()[ok], people[ok]
-        row = dict(feature=c, real=_median(x[y == REAL]), fake=_median(x[y == FAKE]), effect=np.nan, low=np.nan, high=np.nan, p=np.nan,
-                   n_real=int((y == REAL).sum()), n_fake=int((y == FAKE).sum()), groups=who.nunique())
+        row = dict(
+            feature=c,
+            real=_median(x[y == REAL]),
+            fake=_median(x[y == FAKE]),
+            effect=np.nan,
+            low=np.nan,
+            high=np.nan,
+            p=np.nan,
+            n_real=int((y == REAL).sum()),
+            n_fake=int((y == FAKE).sum()),
+            groups=who.nunique(),
+        )
         if row['n_real'] > 1 and row['n_fake'] > 1 and row['groups'] > 1 and np.ptp(x) > 0:
             W, index, _ = _group_weights(who, samples, g)
-            row['effect'] = float(statistic(x, (y == FAKE)[None]*1., (y == REAL)[None]*1.)[0])
-            row['low'], row['high'] = _interval(statistic(x, W*(y == FAKE), W*(y == REAL)), level)
+            row['effect'] = float(
+                statistic(x, (y == FAKE)[None] * 1.0, (y == REAL)[None] * 1.0)[0]
+            )
+            row['low'], row['high'] = _interval(
+                statistic(x, W * (y == FAKE), W * (y == REAL)), level
+            )
             L = _relabelled(y, index, samples, g)
-            row['p'] = _p(row['effect'], statistic(x, (L == FAKE)*1., (L == REAL)*1.))
+            row['p'] = _p(row['effect'], statistic(x, (L == FAKE) * 1.0, (L == REAL) * 1.0))
         rows.append(row)
     out = pd.DataFrame(rows)
     out.insert(7, 'p_corrected', adjust(out['p'], correction))

@@ -17,95 +17,163 @@ from .core import FAKE, REAL, UsageError, rng
 # %% ../nbs/60_evaluate.ipynb #fddd0179
 def _checked(labels, scores, both=True):
     labels, scores = np.asarray(labels).ravel(), np.asarray(scores, dtype=float).ravel()
-    if len(labels) != len(scores): raise UsageError(f'{len(labels)} labels but {len(scores)} scores')
-    if not len(labels): raise UsageError('no predictions to evaluate')
-    if not np.isin(labels, (REAL, FAKE)).all(): raise UsageError(f'labels must be {REAL} (real) or {FAKE} (fake)')
-    if bad := int((~np.isfinite(scores)).sum()): raise UsageError(f'{bad} of {len(scores)} scores are not finite')
+    if len(labels) != len(scores):
+        raise UsageError(f'{len(labels)} labels but {len(scores)} scores')
+    if not len(labels):
+        raise UsageError('no predictions to evaluate')
+    if not np.isin(labels, (REAL, FAKE)).all():
+        raise UsageError(f'labels must be {REAL} (real) or {FAKE} (fake)')
+    if bad := int((~np.isfinite(scores)).sum()):
+        raise UsageError(f'{bad} of {len(scores)} scores are not finite')
     labels = labels.astype(int)
     if both and len(only := np.unique(labels)) == 1:
         have, lack = ('fake', 'real') if only[0] == FAKE else ('real', 'fake')
-        raise UsageError(f'all {len(labels)} predictions are {have}: this measure needs {lack} ones too')
+        raise UsageError(
+            f'all {len(labels)} predictions are {have}: this measure needs {lack} ones too'
+        )
     return labels, scores
 
 # %% ../nbs/60_evaluate.ipynb #8cc6fe8e
 _VIDEO = ['label', 'manipulation', 'compression', 'corpus', 'group', 'detector']
 
-def video_scores(
-    predictions:pd.DataFrame, # one row a clip (or a frame)
-) -> pd.DataFrame: # one row a video and detector: mean score and number of rows it is the mean of
-    "Mean score of every video"
+
+def video_scores(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Mean score of every video.
+
+    Args:
+        predictions: one row a clip (or a frame).
+
+    Returns:
+        one row a video and detector: mean score and number of rows it is the mean of.
+    """
     if missing := [c for c in ('video_id', 'score', 'label') if c not in predictions]:
-        raise UsageError(f"predictions lack the column{'s'*(len(missing) > 1)} {', '.join(missing)}")
-    keys = ['video_id'] + ['detector']*('detector' in predictions)
+        raise UsageError(
+            f"predictions lack the column{'s' * (len(missing) > 1)} {', '.join(missing)}"
+        )
+    keys = ['video_id'] + ['detector'] * ('detector' in predictions)
     by = predictions.groupby(keys, sort=False, dropna=False)
     if len(mixed := by['label'].nunique().loc[lambda n: n > 1]):
-        raise UsageError(f'{len(mixed)} videos have two labels, e.g. {np.atleast_1d(mixed.index[0])[0]}')
-    out = by.agg(score=('score', 'mean'), clips=('score', 'size'), **{c: (c, 'first') for c in _VIDEO if c in predictions and c not in keys})
+        raise UsageError(
+            f'{len(mixed)} videos have two labels, e.g. {np.atleast_1d(mixed.index[0])[0]}'
+        )
+    out = by.agg(
+        score=('score', 'mean'),
+        clips=('score', 'size'),
+        **{c: (c, 'first') for c in _VIDEO if c in predictions and c not in keys},
+    )
     return out.reset_index()
 
 # %% ../nbs/60_evaluate.ipynb #c137123d
-def auc(
-    labels, # 0 real, 1 fake
-    scores, # P(fake), any monotone score will do
-) -> float: # 0..1, 0.5 is chance
-    "Area under the ROC curve"
+def auc(labels, scores) -> float:
+    """Area under the ROC curve.
+
+    Args:
+        labels: 0 real, 1 fake.
+        scores: P(fake), any monotone score will do.
+
+    Returns:
+        0..1, 0.5 is chance.
+    """
     return float(roc_auc_score(*_checked(labels, scores)))
 
 # %% ../nbs/60_evaluate.ipynb #b2d11282
-def roc(
-    labels, # 0 real, 1 fake
-    scores, # P(fake)
-) -> pd.DataFrame: # threshold (falling, starts at infinity), fpr, tpr
-    "Points of the ROC curve, one a distinct score"
+def roc(labels, scores) -> pd.DataFrame:
+    """Points of the ROC curve, one a distinct score.
+
+    Args:
+        labels: 0 real, 1 fake.
+        scores: P(fake).
+
+    Returns:
+        threshold (falling, starts at infinity), fpr, tpr.
+    """
     fpr, tpr, threshold = roc_curve(*_checked(labels, scores), drop_intermediate=False)
     return pd.DataFrame(dict(threshold=threshold, fpr=fpr, tpr=tpr))
 
 # %% ../nbs/60_evaluate.ipynb #5fb51b44
-def confusion(
-    labels, # 0 real, 1 fake
-    scores, # P(fake)
-    threshold:float=.5, # scores at or above it are called fake
-) -> np.ndarray: # 2 x 2 counts: rows truth, columns decision, real first
-    "Confusion matrix at a threshold"
+def confusion(labels, scores, threshold: float = 0.5) -> np.ndarray:
+    """Confusion matrix at a threshold.
+
+    Args:
+        labels: 0 real, 1 fake.
+        scores: P(fake).
+        threshold: scores at or above it are called fake.
+
+    Returns:
+        2 x 2 counts: rows truth, columns decision, real first.
+    """
     labels, scores = _checked(labels, scores, both=False)
     return confusion_matrix(labels, scores >= threshold, labels=[REAL, FAKE])
 
 # %% ../nbs/60_evaluate.ipynb #5fda9291
-def _ratio(a, b): return float(a)/float(b) if b else float('nan')
+def _ratio(a, b):
+    return float(a) / float(b) if b else float('nan')
 
+# %% ../nbs/60_evaluate.ipynb #0d45b1d6
 class OperatingPoint(NamedTuple):
-    "What a threshold does"
+    """What a threshold does.
+
+    Attributes:
+        threshold: TODO.
+        tn: reals called real.
+        fp: reals called fake.
+        fn: fakes called real.
+        tp: fakes called fake.
+    """
+
     threshold: float
-    tn: int # reals called real
-    fp: int # reals called fake
-    fn: int # fakes called real
-    tp: int # fakes called fake
+    tn: int
+    fp: int
+    fn: int
+    tp: int
+
     @property
-    def tpr(self): return _ratio(self.tp, self.tp + self.fn)
+    def tpr(self):
+        return _ratio(self.tp, self.tp + self.fn)
+
     @property
-    def fpr(self): return _ratio(self.fp, self.fp + self.tn)
+    def fpr(self):
+        return _ratio(self.fp, self.fp + self.tn)
+
     @property
-    def precision(self): return _ratio(self.tp, self.tp + self.fp)
+    def precision(self):
+        return _ratio(self.tp, self.tp + self.fp)
+
     @property
-    def accuracy(self): return _ratio(self.tp + self.tn, self.tp + self.tn + self.fp + self.fn)
+    def accuracy(self):
+        return _ratio(self.tp + self.tn, self.tp + self.tn + self.fp + self.fn)
+
     @property
-    def balanced_accuracy(self): return (self.tpr + 1 - self.fpr)/2
+    def balanced_accuracy(self):
+        return (self.tpr + 1 - self.fpr) / 2
 
 # %% ../nbs/60_evaluate.ipynb #a95766e7
-def operating_point(
-    labels, # 0 real, 1 fake
-    scores, # P(fake)
-    threshold:float=.5, # scores at or above it are called fake
-) -> OperatingPoint: # counts and rates
-    "Counts and rates at a threshold"
-    return OperatingPoint(float(threshold), *(int(n) for n in confusion(labels, scores, threshold).ravel()))
+def operating_point(labels, scores, threshold: float = 0.5) -> OperatingPoint:
+    """Counts and rates at a threshold.
+
+    Args:
+        labels: 0 real, 1 fake.
+        scores: P(fake).
+        threshold: scores at or above it are called fake.
+
+    Returns:
+        counts and rates.
+    """
+    return OperatingPoint(
+        float(threshold), *(int(n) for n in confusion(labels, scores, threshold).ravel())
+    )
 
 # %% ../nbs/60_evaluate.ipynb #82bdf84d
-def eer(
-    labels, # 0 real, 1 fake
-    scores, # P(fake)
-) -> tuple[float, float]: # the rate, and the threshold of the curve's nearest point
-    "Equal error rate and its threshold"
+def eer(labels, scores) -> tuple[float, float]:
+    """Equal error rate and its threshold.
+
+    Args:
+        labels: 0 real, 1 fake.
+        scores: P(fake).
+
+    Returns:
+        the rate, and the threshold of the curve's nearest point.
+    """
     c = roc(labels, scores)
     gap = (c.fpr + c.tpr - 1).values
     finite = np.where(np.isfinite(c.threshold), np.abs(gap), np.inf)
@@ -113,67 +181,116 @@ def eer(
 
 # %% ../nbs/60_evaluate.ipynb #2164bbfc
 class Interval(NamedTuple):
-    "An AUC and its confidence interval"
+    """An AUC and its confidence interval.
+
+    Attributes:
+        auc: TODO.
+        low: TODO.
+        high: TODO.
+        method: 'DeLong' or 'cluster bootstrap over N people'.
+    """
+
     auc: float
     low: float
     high: float
-    method: str # 'DeLong' or 'cluster bootstrap over N people'
+    method: str
 
+# %% ../nbs/60_evaluate.ipynb #e6010e72
 def _delong(labels, scores, level):
     pos, neg = scores[labels == FAKE], scores[labels == REAL]
     m, n, ranks = len(pos), len(neg), rankdata(np.r_[pos, neg])
-    v, w = (ranks[:m] - rankdata(pos))/n, 1 - (ranks[m:] - rankdata(neg))/m
-    if min(m, n) < 2: return Interval(float(v.mean()), float('nan'), float('nan'), 'DeLong')
-    half = norm.ppf((1 + level)/2)*np.sqrt(v.var(ddof=1)/m + w.var(ddof=1)/n)
-    return Interval(float(v.mean()), *(float(x) for x in np.clip((v.mean() - half, v.mean() + half), 0, 1)), 'DeLong')
+    v, w = (ranks[:m] - rankdata(pos)) / n, 1 - (ranks[m:] - rankdata(neg)) / m
+    if min(m, n) < 2:
+        return Interval(float(v.mean()), float('nan'), float('nan'), 'DeLong')
+    half = norm.ppf((1 + level) / 2) * np.sqrt(v.var(ddof=1) / m + w.var(ddof=1) / n)
+    return Interval(
+        float(v.mean()),
+        *(float(x) for x in np.clip((v.mean() - half, v.mean() + half), 0, 1)),
+        'DeLong',
+    )
 
 # %% ../nbs/60_evaluate.ipynb #b69a6574
 def _draws(groups, samples, seed):
     names, index = np.unique(np.asarray(groups).astype(str), return_inverse=True)
     people = sorted({p for name in names for p in name.split('+')})
-    if len(names) < 2: raise UsageError('resampling needs at least two groups')
-    drawn = rng(seed).multinomial(len(people), np.full(len(people), 1/len(people)), size=samples)
+    if len(names) < 2:
+        raise UsageError('resampling needs at least two groups')
+    drawn = rng(seed).multinomial(len(people), np.full(len(people), 1 / len(people)), size=samples)
     weights = [drawn[:, [people.index(p) for p in set(name.split('+'))]].prod(1) for name in names]
     return np.stack(weights, 1), index, len(people)
 
+# %% ../nbs/60_evaluate.ipynb #bc7f4d2c
 def _weighted_auc(labels, scores, weights):
     order = np.argsort(scores, kind='stable')
     starts = np.flatnonzero(np.r_[True, np.diff(scores[order]) > 0])
-    pos, neg = (np.add.reduceat((weights*(labels == c))[:, order], starts, axis=1) for c in (FAKE, REAL))
-    wins = (pos*(np.cumsum(neg, 1) - neg/2)).sum(1)
-    with np.errstate(invalid='ignore'): return wins/(pos.sum(1)*neg.sum(1))
+    pos, neg = (
+        np.add.reduceat((weights * (labels == c))[:, order], starts, axis=1) for c in (FAKE, REAL)
+    )
+    wins = (pos * (np.cumsum(neg, 1) - neg / 2)).sum(1)
+    with np.errstate(invalid='ignore'):
+        return wins / (pos.sum(1) * neg.sum(1))
 
 # %% ../nbs/60_evaluate.ipynb #89f7a811
 def auc_ci(
-    labels, # 0 real, 1 fake
-    scores, # P(fake)
-    groups=None, # who is in each video, several joined by +; None treats videos as independent
-    seed:int=0, # of the bootstrap
-    samples:int=1000, # bootstrap draws
-    level:float=.95, # coverage
-) -> Interval: # auc, low, high, method
-    "AUC with a confidence interval"
+    labels, scores, groups=None, seed: int = 0, samples: int = 1000, level: float = 0.95
+) -> Interval:
+    """AUC with a confidence interval.
+
+    Args:
+        labels: 0 real, 1 fake.
+        scores: P(fake).
+        groups: who is in each video, several joined by +; None treats videos as independent.
+        seed: of the bootstrap.
+        samples: bootstrap draws.
+        level: coverage.
+
+    Returns:
+        auc, low, high, method.
+    """
     labels, scores = _checked(labels, scores)
-    if groups is None: return _delong(labels, scores, level)
-    if len(groups) != len(labels): raise UsageError(f'{len(labels)} labels but {len(groups)} groups')
+    if groups is None:
+        return _delong(labels, scores, level)
+    if len(groups) != len(labels):
+        raise UsageError(f'{len(labels)} labels but {len(groups)} groups')
     weights, index, n = _draws(groups, samples, seed)
-    step = max(1, 5_000_000//len(labels))
-    draws = np.concatenate([_weighted_auc(labels, scores, weights[i:i+step][:, index]) for i in range(0, samples, step)])
-    if np.isnan(draws).all(): raise UsageError('no bootstrap draw holds both classes')
-    low, high = np.nanquantile(draws, [(1 - level)/2, (1 + level)/2])
-    return Interval(auc(labels, scores), float(low), float(high), f'cluster bootstrap over {n} people')
+    step = max(1, 5_000_000 // len(labels))
+    draws = np.concatenate(
+        [
+            _weighted_auc(labels, scores, weights[i : i + step][:, index])
+            for i in range(0, samples, step)
+        ]
+    )
+    if np.isnan(draws).all():
+        raise UsageError('no bootstrap draw holds both classes')
+    low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(
+        auc(labels, scores), float(low), float(high), f'cluster bootstrap over {n} people'
+    )
 
 # %% ../nbs/60_evaluate.ipynb #fe1bb6a2
 def roc_band(
-    labels, # 0 real, 1 fake
-    scores, # P(fake)
-    groups=None, # who is in each video
-    seed:int=0, # of the bootstrap
-    samples:int=400, # bootstrap draws
-    level:float=.95, # coverage at each FPR
-    points:int=101, # FPR grid
-) -> pd.DataFrame: # fpr, low, high
-    "Pointwise bootstrap band of the ROC curve"
+    labels,
+    scores,
+    groups=None,
+    seed: int = 0,
+    samples: int = 400,
+    level: float = 0.95,
+    points: int = 101,
+) -> pd.DataFrame:
+    """Pointwise bootstrap band of the ROC curve.
+
+    Args:
+        labels: 0 real, 1 fake.
+        scores: P(fake).
+        groups: who is in each video.
+        seed: of the bootstrap.
+        samples: bootstrap draws.
+        level: coverage at each FPR.
+        points: FPR grid.
+
+    Returns:
+        fpr, low, high.
+    """
     labels, scores = _checked(labels, scores)
     weights, index, _ = _draws(np.arange(len(labels)) if groups is None else groups, samples, seed)
     grid, order = np.linspace(0, 1, points), np.argsort(-scores, kind='stable')
@@ -181,40 +298,84 @@ def roc_band(
     curves = []
     for w in weights:
         w = w[index[order]]
-        pos, neg = (np.r_[0, np.cumsum(w*(labels[order] == c))[ends]] for c in (FAKE, REAL))
-        if pos[-1] and neg[-1]: curves.append(np.interp(grid, neg/neg[-1], pos/pos[-1]))
-    if not curves: raise UsageError('no bootstrap draw holds both classes')
-    low, high = np.quantile(curves, [(1 - level)/2, (1 + level)/2], axis=0)
+        pos, neg = (np.r_[0, np.cumsum(w * (labels[order] == c))[ends]] for c in (FAKE, REAL))
+        if pos[-1] and neg[-1]:
+            curves.append(np.interp(grid, neg / neg[-1], pos / pos[-1]))
+    if not curves:
+        raise UsageError('no bootstrap draw holds both classes')
+    low, high = np.quantile(curves, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return pd.DataFrame(dict(fpr=grid, low=low, high=high))
 
 # %% ../nbs/60_evaluate.ipynb #affd2723
 def _interval(v, seed):
-    groups = v['group'] if 'group' in v and v['group'].notna().all() and v['group'].nunique() > 1 else None
+    groups = (
+        v['group']
+        if 'group' in v and v['group'].notna().all() and v['group'].nunique() > 1
+        else None
+    )
     return auc_ci(v['label'], v['score'], groups, seed=seed)
 
-def _none(x): return None if x != x else x
+# %% ../nbs/60_evaluate.ipynb #09dd8b69
+def _none(x):
+    return None if x != x else x
 
+# %% ../nbs/60_evaluate.ipynb #c1f083d9
 def evaluate(
-    predictions:pd.DataFrame, # one row a clip (or a frame), of one detector
-    seed:int=0, # of the bootstrap
-    videos:pd.DataFrame|None=None, # the store's videos, to count those without a score
-    threshold:float=.5, # for decisions
-) -> dict: # plain numbers; null where undefined
-    "All metrics of one detector"
+    predictions: pd.DataFrame,
+    seed: int = 0,
+    videos: pd.DataFrame | None = None,
+    threshold: float = 0.5,
+) -> dict:
+    """All metrics of one detector.
+
+    Args:
+        predictions: one row a clip (or a frame), of one detector.
+        seed: of the bootstrap.
+        videos: the store's videos, to count those without a score.
+        threshold: for decisions.
+
+    Returns:
+        plain numbers; null where undefined.
+    """
     if 'detector' in predictions and predictions['detector'].nunique() > 1:
-        raise UsageError(f"predictions of {predictions['detector'].nunique()} detectors: evaluate them one at a time")
+        raise UsageError(
+            f"predictions of {predictions['detector'].nunique()} detectors: evaluate them one at a time"
+        )
     v, unit = video_scores(predictions), 'frame' if 'frame' in predictions else 'clip'
-    ci, (rate, at), p = _interval(v, seed), eer(v['label'], v['score']), operating_point(v['label'], v['score'], threshold)
-    count = lambda t: dict(real=int((t['label'] == REAL).sum()), fake=int((t['label'] == FAKE).sum()))
-    out = {f'{unit}_auc': auc(predictions['label'], predictions['score']), 'video_auc': ci.auc,
-           'video_auc_ci': [_none(ci.low), _none(ci.high)], 'ci_method': ci.method,
-           'video_ap': float(average_precision_score(v['label'], v['score'])), 'eer': rate, 'eer_threshold': at,
-           'threshold': threshold, 'balanced_accuracy': p.balanced_accuracy, 'tpr': p.tpr, 'fpr': p.fpr,
-           'confusion': dict(tn=p.tn, fp=p.fp, fn=p.fn, tp=p.tp), 'videos': count(v), f'{unit}s': count(predictions),
-           'people': len(set('+'.join(v['group'].astype(str)).split('+'))) if 'group' in v else None, 'manipulations': {}}
-    for name, fakes in v[v['label'] == FAKE].groupby('manipulation') if 'manipulation' in v else ():
+    ci, (rate, at), p = (
+        _interval(v, seed),
+        eer(v['label'], v['score']),
+        operating_point(v['label'], v['score'], threshold),
+    )
+
+    def count(t):
+        return dict(real=int((t['label'] == REAL).sum()), fake=int((t['label'] == FAKE).sum()))
+
+    out = {
+        f'{unit}_auc': auc(predictions['label'], predictions['score']),
+        'video_auc': ci.auc,
+        'video_auc_ci': [_none(ci.low), _none(ci.high)],
+        'ci_method': ci.method,
+        'video_ap': float(average_precision_score(v['label'], v['score'])),
+        'eer': rate,
+        'eer_threshold': at,
+        'threshold': threshold,
+        'balanced_accuracy': p.balanced_accuracy,
+        'tpr': p.tpr,
+        'fpr': p.fpr,
+        'confusion': dict(tn=p.tn, fp=p.fp, fn=p.fn, tp=p.tp),
+        'videos': count(v),
+        f'{unit}s': count(predictions),
+        'people': len(set('+'.join(v['group'].astype(str)).split('+'))) if 'group' in v else None,
+        'manipulations': {},
+    }
+    for name, fakes in (
+        v[v['label'] == FAKE].groupby('manipulation') if 'manipulation' in v else ()
+    ):
         m = _interval(pd.concat([v[v['label'] == REAL], fakes]), seed)
-        out['manipulations'][str(name)] = dict(video_auc=m.auc, ci=[_none(m.low), _none(m.high)], videos=len(fakes))
+        out['manipulations'][str(name)] = dict(
+            video_auc=m.auc, ci=[_none(m.low), _none(m.high)], videos=len(fakes)
+        )
     if videos is not None:
         left = videos[~videos['video_id'].isin(v['video_id'])]
         out['unscored'] = {str(k): int(n) for k, n in left['status'].value_counts().items()}

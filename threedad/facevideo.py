@@ -21,107 +21,198 @@ from .tracking import Footage, Track, crop_matrices
 from .fit import fit
 
 # %% ../nbs/31_facevideo.ipynb #f7a08ccd
-def encode_crop(
-    image: np.ndarray,  # uint8 H x W x 3
-    quality: int = 95,
-) -> bytes:
-    "JPEG bytes of a crop, without chroma subsampling."
-    ok, buf = cv2.imencode('.jpg', np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality,
-              cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444])
+def encode_crop(image: np.ndarray, quality: int = 95) -> bytes:
+    """JPEG bytes of a crop, without chroma subsampling.
+
+    Args:
+        image: uint8 H x W x 3.
+        quality: TODO.
+    """
+    ok, buf = cv2.imencode(
+        '.jpg',
+        np.ascontiguousarray(image[..., ::-1]),
+        [
+            cv2.IMWRITE_JPEG_QUALITY,
+            quality,
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+        ],
+    )
     return buf.tobytes()
 
-def decode_crop(
-    data: bytes,
-    size: int | None = None, # px; resized by area averaging when it is smaller
-) -> np.ndarray:             # uint8 size x size x 3
-    "A crop from its JPEG bytes."
+# %% ../nbs/31_facevideo.ipynb #668e450c
+def decode_crop(data: bytes, size: int | None = None) -> np.ndarray:
+    """A crop from its JPEG bytes.
+
+    Args:
+        data: TODO.
+        size: px; resized by area averaging when it is smaller.
+
+    Returns:
+        uint8 size x size x 3.
+    """
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     if size and size != len(image):
-        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if size < len(image) else cv2.INTER_LINEAR)
+        image = cv2.resize(
+            image,
+            (size, size),
+            interpolation=cv2.INTER_AREA if size < len(image) else cv2.INTER_LINEAR,
+        )
     return np.ascontiguousarray(image)
 
 # %% ../nbs/31_facevideo.ipynb #14cebc92
 CLIP = 4
 
+# %% ../nbs/31_facevideo.ipynb #b87f8b29
 class NoFaceError(VideoError):
-    "A video in which no face was found."
+    """A video in which no face was found."""
+
     status = 'no_face'
 
+# %% ../nbs/31_facevideo.ipynb #83d886fc
 class TooShortError(VideoError):
-    "A video with too few frames that show a face."
+    """A video with too few frames that show a face."""
+
     status = 'too_short'
 
+# %% ../nbs/31_facevideo.ipynb #f7e7d1f0
 @dataclass(repr=False)
 class FaceVideo:
-    "A tracked, fitted and cropped video."
-    track: Track            # landmarks of every frame
-    table: pd.DataFrame     # coefficients of the frames with a face, n rows
-    errors: pd.DataFrame    # their standard errors
-    frames: np.ndarray      # frame numbers that have a crop, n
-    crops: list             # their JPEG bytes, n
-    matrices: np.ndarray    # image px to crop px, n x 2 x 3
+    """A tracked, fitted and cropped video.
 
-    def __repr__(self): return f'Analysis({self.track}, {len(self.crops)} crops)'
+    Attributes:
+        track: landmarks of every frame.
+        table: coefficients of the frames with a face, n rows.
+        errors: their standard errors.
+        frames: frame numbers that have a crop, n.
+        crops: their JPEG bytes, n.
+        matrices: image px to crop px, n x 2 x 3.
+    """
 
-    def save(self,
-        folder: str | os.PathLike,
-    ) -> Path:
-        "Write the track, the tables and the crops as four files."
+    track: Track
+    table: pd.DataFrame
+    errors: pd.DataFrame
+    frames: np.ndarray
+    crops: list
+    matrices: np.ndarray
+
+    def __repr__(self):
+        return f'Analysis({self.track}, {len(self.crops)} crops)'
+
+    def save(self, folder: str | os.PathLike) -> Path:
+        """Write the track, the tables and the crops as four files."""
         folder = Path(folder)
-        self.track.save(folder/'track.npz')
-        write_table(self.table, folder/'trajectories.parquet')
-        write_table(self.errors, folder/'errors.parquet')
-        write_table(self.shard(), folder/'crops.parquet')
+        self.track.save(folder / 'track.npz')
+        write_table(self.table, folder / 'trajectories.parquet')
+        write_table(self.errors, folder / 'errors.parquet')
+        write_table(self.shard(), folder / 'crops.parquet')
         return folder
 
     @classmethod
-    def load(cls,
-        folder: str | os.PathLike, # written by `save`
-    ) -> 'FaceVideo':
-        "Read what `save` wrote."
+    def load(cls, folder: str | os.PathLike) -> 'FaceVideo':
+        """Read what `save` wrote.
+
+        Args:
+            folder: written by `save`.
+        """
         folder = Path(folder)
-        shard = read_table(folder/'crops.parquet')
-        return cls(Track.load(folder/'track.npz'), read_table(folder/'trajectories.parquet'), read_table(folder/'errors.parquet'), shard['frame'].to_numpy(), shard['jpeg'].tolist(), np.stack(shard['matrix']).reshape(-1, 2, 3))
+        shard = read_table(folder / 'crops.parquet')
+        return cls(
+            Track.load(folder / 'track.npz'),
+            read_table(folder / 'trajectories.parquet'),
+            read_table(folder / 'errors.parquet'),
+            shard['frame'].to_numpy(),
+            shard['jpeg'].tolist(),
+            np.stack(shard['matrix']).reshape(-1, 2, 3),
+        )
 
-    def shard(self,
-        video_id: str = '',
-    ) -> pd.DataFrame: # video_id, frame, jpeg, matrix
-        "The crops as a table."
-        return pd.DataFrame(dict(video_id=video_id, frame=self.frames, jpeg=self.crops, matrix=list(self.matrices.reshape(-1, 6))))
+    def shard(self, video_id: str = '') -> pd.DataFrame:
+        """The crops as a table.
 
+        Args:
+            video_id: TODO.
+
+        Returns:
+            video_id, frame, jpeg, matrix.
+        """
+        return pd.DataFrame(
+            dict(
+                video_id=video_id,
+                frame=self.frames,
+                jpeg=self.crops,
+                matrix=list(self.matrices.reshape(-1, 6)),
+            )
+        )
+
+# %% ../nbs/31_facevideo.ipynb #7544488f
 def analyse(
     path: str | os.PathLike,
-    video_id: str | None = None,  # goes into the trajectory table; the stem if left out
-    crop_size: int = 224,         # px
-    quality: int = 95,            # of the JPEG crops
-    stop: int | None = None,      # look at this many frames only
-    progress: bool = False,       # show a bar
-) -> FaceVideo:                    # `VideoError` if it cannot be read or shows fewer than four faces
-    "Track, crop and fit a video in one decode."
+    video_id: str | None = None,
+    crop_size: int = 224,
+    quality: int = 95,
+    stop: int | None = None,
+    progress: bool = False,
+) -> FaceVideo:
+    """Track, crop and fit a video in one decode.
+
+    Args:
+        path: TODO.
+        video_id: goes into the trajectory table; the stem if left out.
+        crop_size: px.
+        quality: of the JPEG crops.
+        stop: look at this many frames only.
+        progress: show a bar.
+
+    Raises:
+        VideoError: if it cannot be read or shows fewer than four faces.
+    """
     footage, shots = Footage(path, stop, progress), {}
     for frame, faces in footage:
         for face in faces:
             matrix = crop_matrices(face.points, crop_size)
-            shots[frame.index, face.id] = matrix, encode_crop(crop(frame.image, matrix, crop_size), quality)
+            shots[frame.index, face.id] = (
+                matrix,
+                encode_crop(crop(frame.image, matrix, crop_size), quality),
+            )
     main = footage.people()[0]
     track = footage.track(main)
     but = f' ({track.error})' if track.error else ''
-    if not track.faces_found: raise NoFaceError(path, f'no face found in {len(track)} frames{but}')
-    if track.faces_found < CLIP: raise TooShortError(path, f'a face in only {track.faces_found} of {len(track)} frames, at least {CLIP} are needed{but}')
+    if not track.faces_found:
+        raise NoFaceError(path, f'no face found in {len(track)} frames{but}')
+    if track.faces_found < CLIP:
+        raise TooShortError(
+            path,
+            f'a face in only {track.faces_found} of {len(track)} frames, at least {CLIP} are needed{but}',
+        )
     kept = [shots[track.frame[t], main[t].id] for t in sorted(main)]
     fitted = fit(track, video_id=video_id)
-    return FaceVideo(track, fitted.table, fitted.errors, track.frame[track.found], [jpeg for _, jpeg in kept], np.stack([m for m, _ in kept]))
+    return FaceVideo(
+        track,
+        fitted.table,
+        fitted.errors,
+        track.frame[track.found],
+        [jpeg for _, jpeg in kept],
+        np.stack([m for m, _ in kept]),
+    )
 
 # %% ../nbs/31_facevideo.ipynb #19c54e09
-def _analyse_into(path, folder, **settings): analyse(path, **settings).save(folder)
+def _analyse_into(path, folder, **settings):
+    analyse(path, **settings).save(folder)
 
-def analyse_isolated(
-    path: str | os.PathLike,
-    timeout: float = 900.,  # seconds
-    **settings,             # of `analyse`
-) -> FaceVideo:              # `VideoError` as `analyse`, or if the child crashes or takes too long
-    "Analyse a video in a process of its own."
+# %% ../nbs/31_facevideo.ipynb #2cea8bbd
+def analyse_isolated(path: str | os.PathLike, timeout: float = 900.0, **settings) -> FaceVideo:
+    """Analyse a video in a process of its own.
+
+    Args:
+        path: TODO.
+        timeout: seconds.
+        **settings: of `analyse`.
+
+    Raises:
+        VideoError: as `analyse`, or if the child crashes or takes too long.
+    """
     from threedad import facevideo
+
     with tempfile.TemporaryDirectory() as folder:
         isolated(facevideo._analyse_into, str(path), folder, timeout=timeout, **settings)
         return FaceVideo.load(folder)

@@ -17,165 +17,382 @@ from .people import EYES, hairline, join_parts, smooth_step
 
 # %% ../nbs/21_figure.ipynb #b2d8f3e5
 def _tube(path, radius, sides=8, closed=False):
-    "A tube along a path: vertices, faces."
-    path = np.asarray(path, np.float64); n = len(path)
+    """A tube along a path: vertices, faces."""
+    path = np.asarray(path, np.float64)
+    n = len(path)
     d = np.roll(path, -1, 0) - np.roll(path, 1, 0) if closed else np.gradient(path, axis=0)
     d /= np.linalg.norm(d, axis=1, keepdims=True)
-    u = np.cross(d, np.eye(3)[np.abs(d).max(0).argmin()]); u /= np.linalg.norm(u, axis=1, keepdims=True)
-    a = 2*np.pi*np.arange(sides)/sides
-    v = path[:, None] + np.broadcast_to(radius, n)[:, None, None]*(np.cos(a)[:, None]*u[:, None] + np.sin(a)[:, None]*np.cross(d, u)[:, None])
-    i, j = (x.ravel() for x in np.meshgrid(np.arange(n if closed else n-1), np.arange(sides), indexing='ij'))
-    at = lambda i, j: (i % n)*sides + j % sides
-    f = np.concatenate([np.stack([at(i, j), at(i, j+1), at(i+1, j)], 1), np.stack([at(i, j+1), at(i+1, j+1), at(i+1, j)], 1)])
+    u = np.cross(d, np.eye(3)[np.abs(d).max(0).argmin()])
+    u /= np.linalg.norm(u, axis=1, keepdims=True)
+    a = 2 * np.pi * np.arange(sides) / sides
+    v = path[:, None] + np.broadcast_to(radius, n)[:, None, None] * (
+        np.cos(a)[:, None] * u[:, None] + np.sin(a)[:, None] * np.cross(d, u)[:, None]
+    )
+    i, j = (
+        x.ravel()
+        for x in np.meshgrid(np.arange(n if closed else n - 1), np.arange(sides), indexing='ij')
+    )
+
+    def at(i, j):
+        return (i % n) * sides + j % sides
+
+    f = np.concatenate(
+        [
+            np.stack([at(i, j), at(i, j + 1), at(i + 1, j)], 1),
+            np.stack([at(i, j + 1), at(i + 1, j + 1), at(i + 1, j)], 1),
+        ]
+    )
     return v.reshape(-1, 3).astype(np.float32), f.astype(np.int32)
 
+# %% ../nbs/21_figure.ipynb #91be180d
 def _capsule(a, b, ra, rb, sides=10):
-    "A rod from a to b with round ends."
+    """A rod from a to b with round ends."""
     a, b = np.asarray(a, float), np.asarray(b, float)
-    t, d = np.linspace(.12, np.pi/2, 4), (b-a)/np.linalg.norm(b-a)
-    return _tube(np.concatenate([a - d*ra*np.cos(t)[:, None], b + d*rb*np.cos(t[::-1])[:, None]]), np.r_[ra*np.sin(t), rb*np.sin(t[::-1])], sides)
+    t, d = np.linspace(0.12, np.pi / 2, 4), (b - a) / np.linalg.norm(b - a)
+    return _tube(
+        np.concatenate([a - d * ra * np.cos(t)[:, None], b + d * rb * np.cos(t[::-1])[:, None]]),
+        np.r_[ra * np.sin(t), rb * np.sin(t[::-1])],
+        sides,
+    )
 
+# %% ../nbs/21_figure.ipynb #b27d1582
 def _joined(parts):
-    "Meshes as one."
+    """Meshes as one."""
     first = np.cumsum([0, *(len(v) for v, _ in parts)])
-    return np.concatenate([v for v, _ in parts]), np.concatenate([f + k for (_, f), k in zip(parts, first)])
+    return np.concatenate([v for v, _ in parts]), np.concatenate(
+        [f + k for (_, f), k in zip(parts, first)]
+    )
 
+# %% ../nbs/21_figure.ipynb #15ff32b9
 def _glasses(head, marks, ears, thickness, seed):
-    "Rims, bridge and temples on a head."
-    g, r = _rng(seed), thickness/2
-    w, h, power, bend = g.uniform(.38, .45), g.uniform(.26, .34), 2/g.uniform(2, 3.6), .28
+    """Rims, bridge and temples on a head."""
+    g, r = _rng(seed), thickness / 2
+    w, h, power, bend = g.uniform(0.38, 0.45), g.uniform(0.26, 0.34), 2 / g.uniform(2, 3.6), 0.28
     middle = np.mean([marks[e].mean(0) for e in EYES], 0)
-    level, out = middle[1] - .05, .13 + w
+    level, out = middle[1] - 0.05, 0.13 + w
     skull = np.delete(head, ears, 0)
-    near = skull[(np.abs(skull[:, 1]-level) < h + .05) & (np.abs(skull[:, 0]) > .25) & (np.abs(skull[:, 0]) < out + w) & (skull[:, 2] > -.6)]
-    front = lambda x: (near[:, 2] + bend*near[:, 0]**2).max() + r + .015 - bend*x**2
-    t = np.linspace(0, 2*np.pi, 32, endpoint=False)
-    round_ = lambda a: np.sign(a)*np.abs(a)**power
+    near = skull[
+        (np.abs(skull[:, 1] - level) < h + 0.05)
+        & (np.abs(skull[:, 0]) > 0.25)
+        & (np.abs(skull[:, 0]) < out + w)
+        & (skull[:, 2] > -0.6)
+    ]
+
+    def front(x):
+        return (near[:, 2] + bend * near[:, 0] ** 2).max() + r + 0.015 - bend * x**2
+
+    t = np.linspace(0, 2 * np.pi, 32, endpoint=False)
+
+    def round_(a):
+        return np.sign(a) * np.abs(a) ** power
+
     parts = []
     for side in (-1, 1):
-        x, y = side*out + w*round_(np.cos(t)), level + h*round_(np.sin(t))*(1 - .06*np.cos(t)*side)
+        x, y = (
+            side * out + w * round_(np.cos(t)),
+            level + h * round_(np.sin(t)) * (1 - 0.06 * np.cos(t) * side),
+        )
         parts.append(_tube(np.stack([x, y, front(x)], 1), r, 6, True))
-        hinge, ear = side*(out+w), head[ears][head[ears][:, 0]*side > 0]
+        hinge, ear = side * (out + w), head[ears][head[ears][:, 0] * side > 0]
         z = np.linspace(front(hinge), ear[:, 2].mean(), 8)
-        y = np.linspace(level + .4*h, middle[1] + .08, 8)
-        wide = [np.abs(skull[(np.abs(skull[:, 1]-b) < .12) & (np.abs(skull[:, 2]-c) < .12), 0]).max(initial=0) for b, c in zip(y, z)]
-        x = np.maximum(np.linspace(abs(hinge), np.abs(ear[:, 0]).min(), 8), np.array(wide) + r + .01)
-        parts.append(_tube(np.stack([side*x, y, z], 1), r*np.r_[1.2, np.full(7, .9)], 6))
+        y = np.linspace(level + 0.4 * h, middle[1] + 0.08, 8)
+        wide = [
+            np.abs(
+                skull[(np.abs(skull[:, 1] - b) < 0.12) & (np.abs(skull[:, 2] - c) < 0.12), 0]
+            ).max(initial=0)
+            for b, c in zip(y, z)
+        ]
+        x = np.maximum(
+            np.linspace(abs(hinge), np.abs(ear[:, 0]).min(), 8), np.array(wide) + r + 0.01
+        )
+        parts.append(_tube(np.stack([side * x, y, z], 1), r * np.r_[1.2, np.full(7, 0.9)], 6))
     x = np.linspace(-1, 1, 7)
-    parts.append(_tube(np.stack([x*(out-w), level + .35*h + .05*(1-x**2), np.maximum(front(x*.15), marks[6, 2] + r + .02)], 1), r, 6))
+    parts.append(
+        _tube(
+            np.stack(
+                [
+                    x * (out - w),
+                    level + 0.35 * h + 0.05 * (1 - x**2),
+                    np.maximum(front(x * 0.15), marks[6, 2] + r + 0.02),
+                ],
+                1,
+            ),
+            r,
+            6,
+        )
+    )
     return _joined(parts)
 
+# %% ../nbs/21_figure.ipynb #2e784ee7
 def _held(kind, marks, side):
-    "Microphone, fist and sleeve, at their highest: meshes of metal, skin and cloth."
-    if kind == 'microphone': tip, axis = marks[17] + [side*.22, -.20, .62], np.array([side*.30, -1, .28])
-    else: tip, axis = marks[172 if side < 0 else 397]*[.72, 1, 1] + [0, .62, .62], np.array([side*.22, -1, .05])
+    """Microphone, fist and sleeve, at their highest: meshes of metal, skin and cloth."""
+    if kind == 'microphone':
+        tip, axis = marks[17] + [side * 0.22, -0.20, 0.62], np.array([side * 0.30, -1, 0.28])
+    else:
+        tip, axis = (
+            marks[172 if side < 0 else 397] * [0.72, 1, 1] + [0, 0.62, 0.62],
+            np.array([side * 0.22, -1, 0.05]),
+        )
     axis /= np.linalg.norm(axis)
-    u = np.cross(axis, [0, 0, 1]); u /= np.linalg.norm(u); w = np.cross(u, axis); w *= np.sign(w[2])
-    at = lambda along, x=0, z=0: tip + axis*along + u*x + w*z
-    arc = np.linspace(-.35*np.pi, 1.1*np.pi, 9)
-    start = .85 if kind == 'microphone' else .15
-    fingers = [_tube([at(start + .29*k, .26*np.cos(a)*side, .26*np.sin(a)) for a in arc], .145*np.sin(np.linspace(.25, np.pi-.25, 9))**.3*(.88 if k == 3 else 1), 8) for k in range(4)]
-    hand = _joined([*fingers, _capsule(at(start - .05, .05*side, -.2), at(start + 1.05, .05*side, -.2), .27, .3), _capsule(at(start + .1, -.30*side, .10), at(start + .7, -.26*side, .24), .13, .15), _capsule(at(start + .9, .05*side, -.2), at(start + 2.2, .2*side, -.3), .3, .34)])
-    sleeve = _capsule(at(start + 1.75, .15*side, -.28), at(start + 5, .8*side, -.5), .44, .6, 14)
-    rod = [_capsule(at(0), at(.02), .34, .34, 16), _tube([at(.2), at(.34), at(.36), at(2.1)], [.27, .27, .2, .15], 12)] if kind == 'microphone' else []
+    u = np.cross(axis, [0, 0, 1])
+    u /= np.linalg.norm(u)
+    w = np.cross(u, axis)
+    w *= np.sign(w[2])
+
+    def at(along, x=0, z=0):
+        return tip + axis * along + u * x + w * z
+
+    arc = np.linspace(-0.35 * np.pi, 1.1 * np.pi, 9)
+    start = 0.85 if kind == 'microphone' else 0.15
+    fingers = [
+        _tube(
+            [at(start + 0.29 * k, 0.26 * np.cos(a) * side, 0.26 * np.sin(a)) for a in arc],
+            0.145 * np.sin(np.linspace(0.25, np.pi - 0.25, 9)) ** 0.3 * (0.88 if k == 3 else 1),
+            8,
+        )
+        for k in range(4)
+    ]
+    hand = _joined(
+        [
+            *fingers,
+            _capsule(
+                at(start - 0.05, 0.05 * side, -0.2), at(start + 1.05, 0.05 * side, -0.2), 0.27, 0.3
+            ),
+            _capsule(
+                at(start + 0.1, -0.30 * side, 0.10),
+                at(start + 0.7, -0.26 * side, 0.24),
+                0.13,
+                0.15,
+            ),
+            _capsule(
+                at(start + 0.9, 0.05 * side, -0.2), at(start + 2.2, 0.2 * side, -0.3), 0.3, 0.34
+            ),
+        ]
+    )
+    sleeve = _capsule(
+        at(start + 1.75, 0.15 * side, -0.28), at(start + 5, 0.8 * side, -0.5), 0.44, 0.6, 14
+    )
+    rod = (
+        [
+            _capsule(at(0), at(0.02), 0.34, 0.34, 16),
+            _tube([at(0.2), at(0.34), at(0.36), at(2.1)], [0.27, 0.27, 0.2, 0.15], 12),
+        ]
+        if kind == 'microphone'
+        else []
+    )
     return _joined(rod) if rod else None, hand, sleeve
 
 # %% ../nbs/21_figure.ipynb #9f767c45
-def _loft(rings, segments=40, start=0., stop=2*math.pi, flip=False):
-    "A tube through ellipses (centre x, y, z, radius x, radius z): vertices, faces, parameters in 0..1."
-    t = np.linspace(start, stop, segments+1)
-    v = np.concatenate([np.stack([x + rx*np.sin(t), y + 0*t, z + rz*np.cos(t)], 1) for x, y, z, rx, rz in rings])
-    i, j = np.meshgrid(np.arange(len(rings)-1), np.arange(segments), indexing='ij')
-    a = (i*(segments+1) + j).ravel(); b, c, d = a+1, a+segments+1, a+segments+2
+def _loft(rings, segments=40, start=0.0, stop=2 * math.pi, flip=False):
+    """A tube through ellipses (centre x, y, z, radius x, radius z).
+
+    Vertices, faces, parameters in 0..1.
+    """
+    t = np.linspace(start, stop, segments + 1)
+    v = np.concatenate(
+        [
+            np.stack([x + rx * np.sin(t), y + 0 * t, z + rz * np.cos(t)], 1)
+            for x, y, z, rx, rz in rings
+        ]
+    )
+    i, j = np.meshgrid(np.arange(len(rings) - 1), np.arange(segments), indexing='ij')
+    a = (i * (segments + 1) + j).ravel()
+    b, c, d = a + 1, a + segments + 1, a + segments + 2
     f = np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)])
-    p = np.stack(np.meshgrid(np.linspace(1, 0, len(rings)), (t-start)/(stop-start), indexing='ij'), -1).reshape(-1, 2)[:, ::-1]
+    p = np.stack(
+        np.meshgrid(np.linspace(1, 0, len(rings)), (t - start) / (stop - start), indexing='ij'), -1
+    ).reshape(-1, 2)[:, ::-1]
     return v.astype(np.float32), (f[:, ::-1] if flip else f).astype(np.int32), p.astype(np.float32)
 
 # %% ../nbs/21_figure.ipynb #bde5c099
 class Figure:
-    "Head, hair, clothes, glasses and what is held up, as one mesh."
+    """Head, hair, clothes, glasses and what is held up, as one mesh."""
+
     def __init__(self, person, model, texture_size, held='', side=1):
         self.person, self.model = person, model
         head = model.vertices(identity=person.identity)
         V = len(head)
         normals = vertex_normals(head, model.faces, join_parts(model))
-        inside = smooth_step(hairline(model.mean, person.hairline + .05), .0, .45)*(model.mean[:, 2] < .1)
-        ears = np.zeros(V, bool); ears[np.unique(model.faces[model.faces_of('ears', 'eye_sockets', 'mouth')])] = True
-        grown = dict(bald=0, buzz=.02, short=.13, full=.30, long=.20, cap=.16)[person.hair]
+        inside = smooth_step(hairline(model.mean, person.hairline + 0.05), 0.0, 0.45) * (
+            model.mean[:, 2] < 0.1
+        )
+        ears = np.zeros(V, bool)
+        ears[np.unique(model.faces[model.faces_of('ears', 'eye_sockets', 'mouth')])] = True
+        grown = dict(bald=0, buzz=0.02, short=0.13, full=0.30, long=0.20, cap=0.16)[person.hair]
         g = _rng(person.seed + 1)
-        lump = 1 + .18*np.sin(3*head[:, 0] + g.uniform(0, 6))*np.sin(2.5*head[:, 2] + g.uniform(0, 6))
-        lift = grown*np.where(ears, 0, inside)*lump*(1 + .35*smooth_step(head[:, 1], 1.2, 2.2))
-        self.hair = (normals*lift[:, None]).astype(np.float32)
+        lump = 1 + 0.18 * np.sin(3 * head[:, 0] + g.uniform(0, 6)) * np.sin(
+            2.5 * head[:, 2] + g.uniform(0, 6)
+        )
+        lift = (
+            grown
+            * np.where(ears, 0, inside)
+            * lump
+            * (1 + 0.35 * smooth_step(head[:, 1], 1.2, 2.2))
+        )
+        self.hair = (normals * lift[:, None]).astype(np.float32)
         self.base = head + self.hair
         low = model.mean[np.unique(model.faces[model.faces_of('neck')])]
         ring = np.flatnonzero((low[:, 1] < -1.55) & (low[:, 1] > -1.95))
         neck = head[np.unique(model.faces[model.faces_of('neck')])[ring]]
         drop = neck[:, 1].mean() - low[ring, 1].mean()
-        cz, rx, rz = (neck[:, 2].min()+neck[:, 2].max())/2, np.abs(neck[:, 0]).max(), np.ptp(neck[:, 2])/2
+        cz, rx, rz = (
+            (neck[:, 2].min() + neck[:, 2].max()) / 2,
+            np.abs(neck[:, 0]).max(),
+            np.ptp(neck[:, 2]) / 2,
+        )
         self.pivot = np.array([0, -1.5 + drop, cz], np.float32)
-        tied = smooth_step(-model.mean[:, 1], 1.25, 1.85)*(model.mean[:, 2] < -.5)
-        self.neck = np.flatnonzero(tied > 0); self.tied = tied[self.neck].astype(np.float32)
-        wide = g.uniform(.92, 1.12)
-        rings = [(0, y, cz + dz*rz, kx*rx*(wide if kx > 1.5 else 1), kz*rz) for y, dz, kx, kz in ((-1.80, -.02, 1.02, 1.05), (-1.78, -.02, 1.06, 1.1), (-1.9, -.02, 1.12, 1.16), (-2.1, -.05, 1.35, 1.22), (-2.3, -.1, 1.85, 1.32), (-2.55, -.12, 2.5, 1.42), (-2.9, -.12, 3.1, 1.6), (-3.4, -.1, 3.45, 1.8), (-5.5, 0, 3.6, 2.0))]
+        tied = smooth_step(-model.mean[:, 1], 1.25, 1.85) * (model.mean[:, 2] < -0.5)
+        self.neck = np.flatnonzero(tied > 0)
+        self.tied = tied[self.neck].astype(np.float32)
+        wide = g.uniform(0.92, 1.12)
+        rings = [
+            (0, y, cz + dz * rz, kx * rx * (wide if kx > 1.5 else 1), kz * rz)
+            for y, dz, kx, kz in (
+                (-1.80, -0.02, 1.02, 1.05),
+                (-1.78, -0.02, 1.06, 1.1),
+                (-1.9, -0.02, 1.12, 1.16),
+                (-2.1, -0.05, 1.35, 1.22),
+                (-2.3, -0.1, 1.85, 1.32),
+                (-2.55, -0.12, 2.5, 1.42),
+                (-2.9, -0.12, 3.1, 1.6),
+                (-3.4, -0.1, 3.45, 1.8),
+                (-5.5, 0, 3.6, 2.0),
+            )
+        ]
         body, bf, bp = _loft(rings)
-        bf, bp, body = np.concatenate([bf, bf[:, ::-1] + len(body)]), np.tile(bp, (2, 1)), np.tile(body, (2, 1))
-        front = lambda z: np.clip((z-cz)/rz, 0, 1.2)
-        body[:, 1] += drop + .10 - .17*front(body[:, 2])*smooth_step(body[:, 1], -2.7, -1.9)
+        bf, bp, body = (
+            np.concatenate([bf, bf[:, ::-1] + len(body)]),
+            np.tile(bp, (2, 1)),
+            np.tile(body, (2, 1)),
+        )
+
+        def front(z):
+            return np.clip((z - cz) / rz, 0, 1.2)
+
+        body[:, 1] += drop + 0.10 - 0.17 * front(body[:, 2]) * smooth_step(body[:, 1], -2.7, -1.9)
         middle = head[model.faces].mean(1) - [0, drop, 0]
-        reach = np.maximum(np.abs(middle[:, 0])/rx, (cz-middle[:, 2])/rz)
-        self.shown = ~((middle[:, 1] < -1.55) & (reach > .97) & model.faces_of('neck'))
-        curtain, cf, cp = np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32), np.zeros((0, 2), np.float32)
+        reach = np.maximum(np.abs(middle[:, 0]) / rx, (cz - middle[:, 2]) / rz)
+        self.shown = ~((middle[:, 1] < -1.55) & (reach > 0.97) & model.faces_of('neck'))
+        curtain, cf, cp = (
+            np.zeros((0, 3), np.float32),
+            np.zeros((0, 3), np.int32),
+            np.zeros((0, 2), np.float32),
+        )
         if person.hair == 'long':
             end = g.uniform(-3.1, -1.3)
-            rows = [(0, y, -1.55, w, 1.75) for y, w in zip(np.linspace(.9, end, 7), np.interp(np.linspace(0, 1, 7), [0, .4, 1], [1.26, 1.42, g.uniform(1.25, 1.7)]))]
-            a = g.uniform(.42, .55)*math.pi
+            rows = [
+                (0, y, -1.55, w, 1.75)
+                for y, w in zip(
+                    np.linspace(0.9, end, 7),
+                    np.interp(
+                        np.linspace(0, 1, 7), [0, 0.4, 1], [1.26, 1.42, g.uniform(1.25, 1.7)]
+                    ),
+                )
+            ]
+            a = g.uniform(0.42, 0.55) * math.pi
             for flip in (False, True):
-                v, f, p = _loft(rows, 40, a, 2*math.pi - a, flip)
-                wave = .05*np.sin(25*p[:, 0] + g.uniform(0, 6)) + .03*np.sin(9*p[:, 1]*3 + 40*p[:, 0])
+                v, f, p = _loft(rows, 40, a, 2 * math.pi - a, flip)
+                wave = 0.05 * np.sin(25 * p[:, 0] + g.uniform(0, 6)) + 0.03 * np.sin(
+                    9 * p[:, 1] * 3 + 40 * p[:, 0]
+                )
                 v[:, [0, 2]] *= (1 + wave)[:, None]
-                cf, cp = np.concatenate([cf, f + len(curtain)]), np.concatenate([cp, p]); curtain = np.concatenate([curtain, v])
+                cf, cp = np.concatenate([cf, f + len(curtain)]), np.concatenate([cp, p])
+                curtain = np.concatenate([curtain, v])
         marks = model.landmarks(head)
         self.middle = marks.mean(0)
-        rims, gf = _glasses(head, marks, np.unique(model.faces[model.faces_of('ears')]), person.glasses[0], person.seed) if person.glasses else (curtain[:0], cf[:0])
+        rims, gf = (
+            _glasses(
+                head,
+                marks,
+                np.unique(model.faces[model.faces_of('ears')]),
+                person.glasses[0],
+                person.seed,
+            )
+            if person.glasses
+            else (curtain[:0], cf[:0])
+        )
         things = [p for p in _held(held, marks, side) if p] if held else []
         thing, tf = _joined(things) if held else (body[:0], bf[:0])
-        kinds = np.repeat(('metal', 'skin', 'cloth')[-len(things):], [len(v) for v, _ in things]) if held else np.zeros(0, str)
+        kinds = (
+            np.repeat(('metal', 'skin', 'cloth')[-len(things) :], [len(v) for v, _ in things])
+            if held
+            else np.zeros(0, str)
+        )
         self.held = slice(len(body), len(body) + len(thing))
         self.rigid, self.body = np.concatenate([curtain, rims]), np.concatenate([body, thing])
-        cf, bf, cloth_faces = np.concatenate([cf, gf + len(curtain)]), np.concatenate([bf, tf + len(body)]), len(bf)
+        cf, bf, cloth_faces = (
+            np.concatenate([cf, gf + len(curtain)]),
+            np.concatenate([bf, tf + len(body)]),
+            len(bf),
+        )
         hair_faces = len(cf) - len(gf)
-        self.faces = np.concatenate([model.faces[self.shown], cf + V, bf + V + len(self.rigid)]).astype(np.int32)
-        uv = model.uv*[1, 2/3] + [0, 1/3]
-        strip = lambda p, x, w=.492: np.stack([x + .004 + w*p[:, 0], (.01 + .98*p[:, 1])/3], 1)
-        grain = thing - np.floor(thing*.5)*2
-        skin = uv[np.argmin(((model.mean - model.landmarks(model.mean)[425])**2).sum(1))] + .012*(np.abs(grain[:, :2] - 1) - .5)
-        where = np.select([kinds[:, None] == 'metal', kinds[:, None] == 'skin'], [np.float64([[.975, .08]]), skin], strip(np.abs(grain[:, :2] - 1), 0)) if held else strip(thing, 0)
-        self.uv = np.concatenate([uv, strip(cp, .5, .43), np.tile([.975, .25], (len(rims), 1)), strip(bp, 0), where]).astype(np.float32)
-        self.join = np.concatenate([join_parts(model), np.arange(V, len(self.uv))]).astype(np.int32)
+        self.faces = np.concatenate(
+            [model.faces[self.shown], cf + V, bf + V + len(self.rigid)]
+        ).astype(np.int32)
+        uv = model.uv * [1, 2 / 3] + [0, 1 / 3]
+
+        def strip(p, x, w=0.492):
+            return np.stack([x + 0.004 + w * p[:, 0], (0.01 + 0.98 * p[:, 1]) / 3], 1)
+
+        grain = thing - np.floor(thing * 0.5) * 2
+        skin = uv[
+            np.argmin(((model.mean - model.landmarks(model.mean)[425]) ** 2).sum(1))
+        ] + 0.012 * (np.abs(grain[:, :2] - 1) - 0.5)
+        where = (
+            np.select(
+                [kinds[:, None] == 'metal', kinds[:, None] == 'skin'],
+                [np.float64([[0.975, 0.08]]), skin],
+                strip(np.abs(grain[:, :2] - 1), 0),
+            )
+            if held
+            else strip(thing, 0)
+        )
+        self.uv = np.concatenate(
+            [uv, strip(cp, 0.5, 0.43), np.tile([0.975, 0.25], (len(rims), 1)), strip(bp, 0), where]
+        ).astype(np.float32)
+        self.join = np.concatenate([join_parts(model), np.arange(V, len(self.uv))]).astype(
+            np.int32
+        )
         self.texture = to_linear(person.texture(texture_size))
-        self.texture[-texture_size//4:, -texture_size//20:] = [.02, .02, .022]
-        self.texture[-texture_size//2:-texture_size//4, -texture_size//20:] = person.glasses[1:] if person.glasses else 0
-        neutral = np.concatenate([self.base, self.rigid, self.body]); neutral[len(neutral)-len(thing):, 1] -= 8
-        self.ambient = .25 + .75*ambient_occlusion(neutral, self.faces, 32, 96, self.join)**1.2
-        self.mouth = np.unique(model.faces[model.faces_of('mouth', 'teeth_upper', 'teeth_lower', 'tongue')])
+        self.texture[-texture_size // 4 :, -texture_size // 20 :] = [0.02, 0.02, 0.022]
+        self.texture[-texture_size // 2 : -texture_size // 4, -texture_size // 20 :] = (
+            person.glasses[1:] if person.glasses else 0
+        )
+        neutral = np.concatenate([self.base, self.rigid, self.body])
+        neutral[len(neutral) - len(thing) :, 1] -= 8
+        self.ambient = (
+            0.25 + 0.75 * ambient_occlusion(neutral, self.faces, 32, 96, self.join) ** 1.2
+        )
+        self.mouth = np.unique(
+            model.faces[model.faces_of('mouth', 'teeth_upper', 'teeth_lower', 'tongue')]
+        )
         F = len(model.faces)
-        gloss = np.tile(np.float32([.045, 11]), (F + len(cf) + len(bf), 1))
-        gloss[:F][model.faces_of('eye_left', 'eye_right')] = .5, 500
-        gloss[:F][model.faces_of('teeth_upper', 'teeth_lower', 'tongue')] = .12, 40
-        gloss[:F][(hairline(model.mean, person.hairline + .05)[model.faces] > 0).all(1) & ~model.faces_of('ears')] = (.0, 1) if person.hair == 'cap' else (.05, 18) if grown > .02 else (.07, 14)
-        gloss[F:F+hair_faces] = .05, 18
-        gloss[F+hair_faces:F+len(cf)] = .16, 60
-        gloss[F+len(cf):] = 0, 1
-        gloss[F+len(cf)+cloth_faces:][np.isin(kinds[tf[:, 0]], ['metal', 'skin'])] = .07, 14
+        gloss = np.tile(np.float32([0.045, 11]), (F + len(cf) + len(bf), 1))
+        gloss[:F][model.faces_of('eye_left', 'eye_right')] = 0.5, 500
+        gloss[:F][model.faces_of('teeth_upper', 'teeth_lower', 'tongue')] = 0.12, 40
+        gloss[:F][
+            (hairline(model.mean, person.hairline + 0.05)[model.faces] > 0).all(1)
+            & ~model.faces_of('ears')
+        ] = (0.0, 1) if person.hair == 'cap' else (0.05, 18) if grown > 0.02 else (0.07, 14)
+        gloss[F : F + hair_faces] = 0.05, 18
+        gloss[F + hair_faces : F + len(cf)] = 0.16, 60
+        gloss[F + len(cf) :] = 0, 1
+        gloss[F + len(cf) + cloth_faces :][np.isin(kinds[tf[:, 0]], ['metal', 'skin'])] = 0.07, 14
         self.material = np.concatenate([gloss[:F][self.shown], gloss[F:]])
 
     def vertices(self, actions):
-        "Head with hair under these actions, then the curtain and the glasses."
+        """Head with hair under these actions, then the curtain and the glasses."""
         on = np.flatnonzero(actions)
-        return np.concatenate([self.base + np.tensordot(np.asarray(actions, np.float32)[on], self.model.actions[on], 1), self.rigid])
+        return np.concatenate(
+            [
+                self.base
+                + np.tensordot(np.asarray(actions, np.float32)[on], self.model.actions[on], 1),
+                self.rigid,
+            ]
+        )
 
     def ambient_at(self, jaw):
-        "An open mouth lets light in."
+        """An open mouth lets light in."""
         a = self.ambient.copy()
-        a[self.mouth] = np.maximum(a[self.mouth], .12 + .75*min(jaw, .6))*.8
+        a[self.mouth] = np.maximum(a[self.mouth], 0.12 + 0.75 * min(jaw, 0.6)) * 0.8
         return a

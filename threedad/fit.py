@@ -18,37 +18,76 @@ from .core import AssetError, UsageError, VideoError, asset
 from .morphable import MorphableModel, matrix_to_euler
 from .landmarks import LEFT_EYE, RIGHT_EYE
 from .tracking import Track
-from .trajectory import ACTION_COLUMNS, BOX_COLUMNS, EXPRESSION_COLUMNS, IDENTITY_COLUMNS, POSE_COLUMNS, TRAJECTORY_COLUMNS, Trajectory
+from threedad.trajectory import (
+    ACTION_COLUMNS,
+    BOX_COLUMNS,
+    EXPRESSION_COLUMNS,
+    IDENTITY_COLUMNS,
+    POSE_COLUMNS,
+    TRAJECTORY_COLUMNS,
+    Trajectory,
+)
 
 # %% ../nbs/14_fit.ipynb #433ffd83
 @functools.lru_cache(1)
-def _offsets(): # -> shift 478 x 3, components 40 x 478 x 3
+def _offsets():
+    """Return shift 478 x 3, components 40 x 478 x 3."""
     path = asset('landmark_offsets.npz')
     try:
-        with np.load(path, allow_pickle=False) as z: return z['shift'].astype(np.float32), z['modes'].astype(np.float32)
-    except (OSError, ValueError, KeyError) as e: raise AssetError(path, f'not the landmark offsets ({type(e).__name__})') from e
+        with np.load(path, allow_pickle=False) as z:
+            return z['shift'].astype(np.float32), z['modes'].astype(np.float32)
+    except (OSError, ValueError, KeyError) as e:
+        raise AssetError(path, f'not the landmark offsets ({type(e).__name__})') from e
 
+# %% ../nbs/14_fit.ipynb #460b4ec8
 class _Points:
-    "The model at its reliable landmarks: mean, what is constant in a video, what changes from frame to frame."
-    def __init__(self, model, deformation, scale=1., offsets=True):
+    """The model at its reliable landmarks.
+
+    Mean, what is constant in a video, what changes from frame to frame.
+    """
+
+    def __init__(self, model, deformation, scale=1.0, offsets=True):
         ok = model.landmark_ok
-        if not ok.any(): raise UsageError('this head model has no place for the landmarks of the tracker, so it cannot be fitted')
-        shift, modes = _offsets() if offsets else (np.zeros((len(ok), 3), np.float32), np.zeros((0, len(ok), 3), np.float32))
-        if model is not MorphableModel.load(): shift = np.zeros_like(shift)
-        even = lambda a: np.ascontiguousarray(a[..., ok, :], np.float32)
+        if not ok.any():
+            raise UsageError(
+                'this head model has no place for the landmarks of the tracker, so it cannot be fitted'
+            )
+        shift, modes = (
+            _offsets()
+            if offsets
+            else (np.zeros((len(ok), 3), np.float32), np.zeros((0, len(ok), 3), np.float32))
+        )
+        if model is not MorphableModel.load():
+            shift = np.zeros_like(shift)
+
+        def even(a):
+            return np.ascontiguousarray(a[..., ok, :], np.float32)
+
         self.ok, self.identities = ok, len(model.identity)
-        self.mean, self.deform = even(model.landmark_basis('mean') + shift), even(model.landmark_basis(deformation))*np.float32(scale)
+        self.mean, self.deform = (
+            even(model.landmark_basis('mean') + shift),
+            even(model.landmark_basis(deformation)) * np.float32(scale),
+        )
         self.person = even(np.concatenate([model.landmark_basis('identity'), modes]))
         f = model.faces[model.landmark_faces[ok]]
-        n = np.cross(model.mean[f[:, 1]] - model.mean[f[:, 0]], model.mean[f[:, 2]] - model.mean[f[:, 0]])
-        self.normal = (n/np.linalg.norm(n, axis=1, keepdims=True)).astype(np.float32)
+        n = np.cross(
+            model.mean[f[:, 1]] - model.mean[f[:, 0]], model.mean[f[:, 2]] - model.mean[f[:, 0]]
+        )
+        self.normal = (n / np.linalg.norm(n, axis=1, keepdims=True)).astype(np.float32)
 
-    def shape(self, a, b): # a: Q, b: T x k -> T x L x 3
-        mix = lambda c, B: (np.asarray(c, np.float32) @ B.reshape(len(B), self.mean.size)).reshape(-1, *self.mean.shape)
+    def shape(self, a, b):
+        """a: Q, b: T x k -> T x L x 3."""
+
+        def mix(c, B):
+            return (np.asarray(c, np.float32) @ B.reshape(len(B), self.mean.size)).reshape(
+                -1, *self.mean.shape
+            )
+
         return self.mean + mix(a, self.person) + mix(b, self.deform)
 
 # %% ../nbs/14_fit.ipynb #a65f6ae8
-def _first_pose(X, x): # X: L x 3, x: T x L x 2 (y up) -> s (T), R (T x 3 x 3), t (T x 2)
+def _first_pose(X, x):
+    """X: L x 3, x: T x L x 2 (y up) -> s (T), R (T x 3 x 3), t (T x 2)."""
     Xc, mx = X - X.mean(0), x.mean(1)
     A = (np.linalg.pinv(Xc) @ (x - mx[:, None])).swapaxes(1, 2)
     n = np.linalg.norm(A, axis=2)
@@ -58,60 +97,103 @@ def _first_pose(X, x): # X: L x 3, x: T x L x 2 (y up) -> s (T), R (T x 3 x 3), 
     return s, R, mx - s[:, None] * (R[:, :2] @ X.mean(0))
 
 # %% ../nbs/14_fit.ipynb #7783281e
-def _weights(R, normal, r, unit): # residuals r: T x L x 2 in pixels, unit: T, one sigma in pixels -> T x L
-    facing = np.clip(1.5*R[:, 2].astype(np.float32) @ normal.T + .25, .02, 1)
-    return facing*np.minimum(1, 2*unit[:, None]/np.maximum(np.linalg.norm(r, axis=2), 1e-9))
+def _weights(R, normal, r, unit):
+    """Residuals r: T x L x 2 in pixels, unit: T, one sigma in pixels -> T x L."""
+    facing = np.clip(1.5 * R[:, 2].astype(np.float32) @ normal.T + 0.25, 0.02, 1)
+    return facing * np.minimum(1, 2 * unit[:, None] / np.maximum(np.linalg.norm(r, axis=2), 1e-9))
 
 # %% ../nbs/14_fit.ipynb #c637c710
-def _image_of(A, basis): # s P R (T x 2 x 3) times a basis k x L x 3 -> T x k x 2L
+def _image_of(A, basis):
+    """s P R (T x 2 x 3) times a basis k x L x 3 -> T x k x 2L."""
     (k, L), T = basis.shape[:2], len(A)
-    return (A.reshape(-1, 3) @ basis.reshape(-1, 3).T).reshape(T, 2, k, L).swapaxes(1, 2).reshape(T, k, 2*L)
+    return (
+        (A.reshape(-1, 3) @ basis.reshape(-1, 3).T)
+        .reshape(T, 2, k, L)
+        .swapaxes(1, 2)
+        .reshape(T, k, 2 * L)
+    )
 
-def _linearise(pts, x, a, state, sigma, person=False): # x: T x L x 2, y up -> residual T x 2L, weights T x 2L, J T x (6+k) x 2L, K T x Q x 2L
+# %% ../nbs/14_fit.ipynb #73a83e2b
+def _linearise(pts, x, a, state, sigma, person=False):
+    """x: T x L x 2, y up -> residual T x 2L, weights T x 2L, J T x (6+k) x 2L, K T x Q x 2L."""
     b, s, R, t = state
-    A = (s[:, None, None]*R).astype(np.float32)
+    A = (s[:, None, None] * R).astype(np.float32)
     Y = pts.shape(a, b) @ A.swapaxes(1, 2)
-    r, unit = x - Y[..., :2] - t[:, None].astype(np.float32), (sigma*s).astype(np.float32)
-    w = np.tile(_weights(R, pts.normal, r, unit)/unit[:, None]**2, 2)
+    r, unit = x - Y[..., :2] - t[:, None].astype(np.float32), (sigma * s).astype(np.float32)
+    w = np.tile(_weights(R, pts.normal, r, unit) / unit[:, None] ** 2, 2)
     T, L = Y.shape[:2]
     pose = np.zeros((T, 6, 2, L), np.float32)
     pose[:, 0, 0] = pose[:, 1, 1] = 1
     pose[:, 2] = Y[..., :2].swapaxes(1, 2)
-    pose[:, 3, 1], pose[:, 4, 0], pose[:, 5, 0], pose[:, 5, 1] = -Y[..., 2], Y[..., 2], -Y[..., 1], Y[..., 0]
-    J = np.concatenate([pose.reshape(T, 6, 2*L), _image_of(A[:, :2], pts.deform)], 1)
-    return r.swapaxes(1, 2).reshape(T, 2*L), w, J, _image_of(A[:, :2], pts.person) if person else None
+    pose[:, 3, 1], pose[:, 4, 0], pose[:, 5, 0], pose[:, 5, 1] = (
+        -Y[..., 2],
+        Y[..., 2],
+        -Y[..., 1],
+        Y[..., 0],
+    )
+    J = np.concatenate([pose.reshape(T, 6, 2 * L), _image_of(A[:, :2], pts.deform)], 1)
+    return (
+        r.swapaxes(1, 2).reshape(T, 2 * L),
+        w,
+        J,
+        _image_of(A[:, :2], pts.person) if person else None,
+    )
 
-def _turn(w, R): # rotate R (T x 3 x 3) by the small rotation vectors w (T x 3), staying a rotation
+# %% ../nbs/14_fit.ipynb #6fc2c1cd
+def _turn(w, R):
+    """Rotate R (T x 3 x 3) by the small rotation vectors w (T x 3), staying a rotation."""
     angle = np.linalg.norm(w, axis=1)
-    k = w/np.maximum(angle, 1e-12)[:, None]
+    k = w / np.maximum(angle, 1e-12)[:, None]
     K = np.zeros_like(R)
     K[:, 0, 1], K[:, 0, 2], K[:, 1, 2] = -k[:, 2], k[:, 1], -k[:, 0]
     K -= K.swapaxes(1, 2)
-    return (np.eye(3) + np.sin(angle)[:, None, None]*K + (1 - np.cos(angle))[:, None, None]*(K @ K)) @ R
+    return (
+        np.eye(3) + np.sin(angle)[:, None, None] * K + (1 - np.cos(angle))[:, None, None] * (K @ K)
+    ) @ R
 
-def _moved(state, d): # a step d (T x (6+k)) of what belongs to the frames
+# %% ../nbs/14_fit.ipynb #b6aee852
+def _moved(state, d):
+    """A step d (T x (6+k)) of what belongs to the frames."""
     b, s, R, t = state
-    return b + d[:, 6:], s*np.exp(np.clip(d[:, 2], -.3, .3)), _turn(d[:, 3:6], R), t + d[:, :2]
+    return b + d[:, 6:], s * np.exp(np.clip(d[:, 2], -0.3, 0.3)), _turn(d[:, 3:6], R), t + d[:, :2]
 
 # %% ../nbs/14_fit.ipynb #11e19415
-def _product(A, w, B): return ((A*w[:, None]) @ B.swapaxes(1, 2)).astype(float)
+def _product(A, w, B):
+    return ((A * w[:, None]) @ B.swapaxes(1, 2)).astype(float)
 
-def _equations(J, r, w, b): # normal equations of the frames, with their prior
-    return _product(J, w, J) + np.diag(np.r_[np.full(6, 1e-6), np.ones(b.shape[1])]), _product(J, w, r[:, None])[..., 0] - np.pad(b, ((0, 0), (6, 0)))
+# %% ../nbs/14_fit.ipynb #2e08341a
+def _equations(J, r, w, b):
+    """Normal equations of the frames, with their prior."""
+    return _product(J, w, J) + np.diag(np.r_[np.full(6, 1e-6), np.ones(b.shape[1])]), _product(
+        J, w, r[:, None]
+    )[..., 0] - np.pad(b, ((0, 0), (6, 0)))
 
-def _fit_person(pts, x, state, sigma, iterations): # -> person Q, its covariance Q x Q, state
+# %% ../nbs/14_fit.ipynb #28d60644
+def _fit_person(pts, x, state, sigma, iterations):
+    """Return person Q, its covariance Q x Q, state."""
     a = np.zeros(len(pts.person))
     for _ in range(iterations):
         r, w, J, K = _linearise(pts, x, a, state, sigma, True)
         H, g = _equations(J, r, w, state[0])
         C = _product(J, w, K)
         HC = np.linalg.solve(H, np.concatenate([C, g[..., None]], 2))
-        S = _product(K, w, K).sum(0) + np.eye(len(a)) - np.tensordot(C, HC[..., :-1], ([0, 1], [0, 1]))
-        da = np.linalg.solve(S, _product(K, w, r[:, None]).sum(0)[:, 0] - a - np.tensordot(C, HC[..., -1], ([0, 1], [0, 1])))
+        S = (
+            _product(K, w, K).sum(0)
+            + np.eye(len(a))
+            - np.tensordot(C, HC[..., :-1], ([0, 1], [0, 1]))
+        )
+        da = np.linalg.solve(
+            S,
+            _product(K, w, r[:, None]).sum(0)[:, 0]
+            - a
+            - np.tensordot(C, HC[..., -1], ([0, 1], [0, 1])),
+        )
         a, state = a + da, _moved(state, HC[..., -1] - HC[..., :-1] @ da)
     return a, np.linalg.inv(S), state
 
-def _fit_frames(pts, x, a, state, sigma, iterations): # the same with the person known -> state
+# %% ../nbs/14_fit.ipynb #a6308735
+def _fit_frames(pts, x, a, state, sigma, iterations):
+    """The same with the person known -> state."""
     for _ in range(iterations):
         r, w, J, _ = _linearise(pts, x, a, state, sigma)
         H, g = _equations(J, r, w, state[0])
@@ -119,97 +201,203 @@ def _fit_frames(pts, x, a, state, sigma, iterations): # the same with the person
     return state
 
 # %% ../nbs/14_fit.ipynb #f9a04b02
-_SPARSE, _RIDGE = .1, 2. # weights of |c| and of c squared over two
+_SPARSE, _RIDGE = 0.1, 2.0  # weights of |c| and of c squared over two
 
-def _box_solve(H, g, c, iterations=60): # H: T x k x k, g: T x k, start c -> T x k in 0..1
-    step = 1/np.linalg.norm(H, axis=(1, 2))[:, None]
-    y, q = c, 1.
+
+def _box_solve(H, g, c, iterations=60):
+    """H: T x k x k, g: T x k, start c -> T x k in 0..1."""
+    step = 1 / np.linalg.norm(H, axis=(1, 2))[:, None]
+    y, q = c, 1.0
     for _ in range(iterations):
-        new = np.clip(y + step*(g - (H @ y[..., None])[..., 0]), 0, 1)
-        q_new = (1 + np.sqrt(1 + 4*q*q))/2
-        y, c, q = new + (q - 1)/q_new*(new - c), new, q_new
+        new = np.clip(y + step * (g - (H @ y[..., None])[..., 0]), 0, 1)
+        q_new = (1 + np.sqrt(1 + 4 * q * q)) / 2
+        y, c, q = new + (q - 1) / q_new * (new - c), new, q_new
     return c
 
-def _fit_actions(pts, x, a, state, sigma, rounds): # -> state with actions in 0..1
+# %% ../nbs/14_fit.ipynb #f8a17207
+def _fit_actions(pts, x, a, state, sigma, rounds):
+    """Return state with actions in 0..1."""
     for _ in range(rounds):
         r, w, J, _ = _linearise(pts, x, a, state, sigma)
         H, g = _product(J, w, J), _product(J, w, r[:, None])[..., 0]
         B = H[:, :6, 6:]
-        PB = np.linalg.solve(H[:, :6, :6] + 1e-6*np.eye(6), np.concatenate([B, g[:, :6, None]], 2))
+        PB = np.linalg.solve(
+            H[:, :6, :6] + 1e-6 * np.eye(6), np.concatenate([B, g[:, :6, None]], 2)
+        )
         H = H[:, 6:, 6:] - B.swapaxes(1, 2) @ PB[..., :-1]
-        g = g[:, 6:] - (B.swapaxes(1, 2) @ PB[..., -1:])[..., 0] + (H @ state[0][..., None])[..., 0] - _SPARSE
-        dc = _box_solve(H + _RIDGE*np.eye(H.shape[1]), g, state[0]) - state[0]
-        state = _moved(state, np.concatenate([PB[..., -1] - (PB[..., :-1] @ dc[..., None])[..., 0], dc], 1))
+        g = (
+            g[:, 6:]
+            - (B.swapaxes(1, 2) @ PB[..., -1:])[..., 0]
+            + (H @ state[0][..., None])[..., 0]
+            - _SPARSE
+        )
+        dc = _box_solve(H + _RIDGE * np.eye(H.shape[1]), g, state[0]) - state[0]
+        state = _moved(
+            state, np.concatenate([PB[..., -1] - (PB[..., :-1] @ dc[..., None])[..., 0], dc], 1)
+        )
     return state
 
 # %% ../nbs/14_fit.ipynb #e0ce1bc7
-def _uncertainty(pts, x, a, cov, state, sigma, ridge): # -> V T x (6+k) x (6+k), S T x 40 x 40, q T x 40, distances T x L in eye distances
+def _uncertainty(pts, x, a, cov, state, sigma, ridge):
+    """Return V T x (6+k) x (6+k), S T x 40 x 40, q T x 40, distances T x L in eye distances."""
     r, w, J, K = _linearise(pts, x, a, state, sigma, True)
-    H, C, n = _product(J, w, J) + np.diag(np.r_[np.full(6, 1e-6), np.full(len(pts.deform), ridge)]), _product(J, w, K), pts.identities
-    V, g = np.linalg.inv(H), _product(J, w, r[:, None]) - np.pad(ridge*state[0], ((0, 0), (6, 0)))[..., None]
+    H, C, n = (
+        _product(J, w, J) + np.diag(np.r_[np.full(6, 1e-6), np.full(len(pts.deform), ridge)]),
+        _product(J, w, K),
+        pts.identities,
+    )
+    V, g = (
+        np.linalg.inv(H),
+        _product(J, w, r[:, None]) - np.pad(ridge * state[0], ((0, 0), (6, 0)))[..., None],
+    )
     M, I = V @ C, K[:, :n]
     S = _product(I, w, I) - C[..., :n].swapaxes(1, 2) @ M[..., :n]
     q = _product(I, w, r[:, None])[..., 0] - (M[..., :n].swapaxes(1, 2) @ g)[..., 0]
-    return V + M @ cov @ M.swapaxes(1, 2), S, q, np.linalg.norm(r.reshape(len(r), 2, -1), axis=1)/state[1][:, None]
+    return (
+        V + M @ cov @ M.swapaxes(1, 2),
+        S,
+        q,
+        np.linalg.norm(r.reshape(len(r), 2, -1), axis=1) / state[1][:, None],
+    )
 
-def _free_identity(S, q, window): # T x 40
+# %% ../nbs/14_fit.ipynb #6b1bc1df
+def _free_identity(S, q, window):
+    """T x 40."""
     if window > 1:
         from scipy.ndimage import uniform_filter1d
-        S, q = (window*uniform_filter1d(v, window, axis=0, mode='constant') for v in (S, q))
+
+        S, q = (window * uniform_filter1d(v, window, axis=0, mode='constant') for v in (S, q))
     return np.linalg.solve(S + np.eye(S.shape[1]), q[..., None])[..., 0]
 
-def _angle_errors(R, V): # covariance of a small turn, T x 3 x 3 -> standard errors of yaw, pitch, roll, T x 3 degrees
+# %% ../nbs/14_fit.ipynb #dd7b42e0
+def _angle_errors(R, V):
+    """Covariance of a small turn, T x 3 x 3 -> standard errors of yaw, pitch, roll, T x 3
+    degrees.
+    """
     e = 1e-6
-    G = np.stack([np.stack(matrix_to_euler(_turn(np.tile(e*axis, (len(R), 1)), R)), 1) - np.stack(matrix_to_euler(R), 1) for axis in np.eye(3)], 2)/e
+    G = (
+        np.stack(
+            [
+                np.stack(matrix_to_euler(_turn(np.tile(e * axis, (len(R), 1)), R)), 1)
+                - np.stack(matrix_to_euler(R), 1)
+                for axis in np.eye(3)
+            ],
+            2,
+        )
+        / e
+    )
     return np.degrees(np.sqrt(np.einsum('tij,tjk,tik->ti', G, V, G)))
 
 # %% ../nbs/14_fit.ipynb #0f785c25
-@threadpool_limits.wrap(limits=1) # the matrices are small: more threads only get in each other's way
+# the matrices are small: more threads only get in each other's way
+@threadpool_limits.wrap(limits=1)
 def fit(
-    track: Track,                        # from `threedad.video.track`
-    model: MorphableModel | None = None, # the shipped head by default
-    video_id: str | None = None,         # written into the table; the file name by default
-    sigma: float = .02,                  # scatter of a landmark from frame to frame, in eye distances
-    identity_sigma: float = .08,         # the same for what is common to all frames, the learned offsets aside
-    offsets: bool = True,                # allow the tracker its habits about a person
-    window: int = 1,                     # frames that share a free identity
-    person_frames: int = 64,             # frames that determine the person
-    batch: int = 32,                     # frames fitted at once
+    track: Track,
+    model: MorphableModel | None = None,
+    video_id: str | None = None,
+    sigma: float = 0.02,
+    identity_sigma: float = 0.08,
+    offsets: bool = True,
+    window: int = 1,
+    person_frames: int = 64,
+    batch: int = 32,
 ) -> Trajectory:
-    "Fit the morphable model to the landmarks of a video."
+    """Fit the morphable model to the landmarks of a video.
+
+    Args:
+        track: from `threedad.video.track`.
+        model: the shipped head by default.
+        video_id: written into the table; the file name by default.
+        sigma: scatter of a landmark from frame to frame, in eye distances.
+        identity_sigma: the same for what is common to all frames, the learned offsets aside.
+        offsets: allow the tracker its habits about a person.
+        window: frames that share a free identity.
+        person_frames: frames that determine the person.
+        batch: frames fitted at once.
+    """
     model = model or MorphableModel.load()
     found = np.flatnonzero(track.found)
-    if not len(found): raise VideoError(track.path, 'no face found')
-    person, expressions, actions = (_Points(model, *d, offsets=offsets) for d in (('actions', .3) if len(model.actions) else ('expression',), ('expression',), ('actions',)))
-    x = track.points[found][:, person.ok, :2]*np.float32([1, -1])
+    if not len(found):
+        raise VideoError(track.path, 'no face found')
+    person, expressions, actions = (
+        _Points(model, *d, offsets=offsets)
+        for d in (
+            ('actions', 0.3) if len(model.actions) else ('expression',),
+            ('expression',),
+            ('actions',),
+        )
+    )
+    x = track.points[found][:, person.ok, :2] * np.float32([1, -1])
     n, first = len(found), _first_pose(person.mean, x)
     some = np.unique(np.linspace(0, n - 1, min(n, person_frames)).round().astype(int))
-    a, cov, _ = _fit_person(person, x[some], (np.zeros((len(some), len(person.deform))), *(v[some] for v in first)), identity_sigma, 5)
+    a, cov, _ = _fit_person(
+        person,
+        x[some],
+        (np.zeros((len(some), len(person.deform))), *(v[some] for v in first)),
+        identity_sigma,
+        5,
+    )
     parts = []
     for i in range(0, n, batch):
-        y, pose = x[i:i + batch], [v[i:i + batch] for v in first]
-        state = _fit_frames(expressions, y, a, (np.zeros((len(y), len(expressions.deform))), *pose), sigma, 4)
-        V, S, q, distance = _uncertainty(expressions, y, a, cov, state, sigma, 1.)
+        y, pose = x[i : i + batch], [v[i : i + batch] for v in first]
+        state = _fit_frames(
+            expressions, y, a, (np.zeros((len(y), len(expressions.deform))), *pose), sigma, 4
+        )
+        V, S, q, distance = _uncertainty(expressions, y, a, cov, state, sigma, 1.0)
         acted = (np.zeros((len(y), len(actions.deform))), *state[1:])
-        if len(model.actions): acted = _fit_actions(actions, y, a, acted, sigma, 3)
+        if len(model.actions):
+            acted = _fit_actions(actions, y, a, acted, sigma, 3)
         Va, *_, near = _uncertainty(actions, y, a, cov, acted, sigma, _RIDGE)
-        parts.append((*state, np.sqrt(np.einsum('tii->ti', V)), _angle_errors(state[2], V[:, 3:6, 3:6]), S, q, distance.mean(1), acted[0], np.sqrt(np.einsum('tii->ti', Va))[:, 6:], near))
+        parts.append(
+            (
+                *state,
+                np.sqrt(np.einsum('tii->ti', V)),
+                _angle_errors(state[2], V[:, 3:6, 3:6]),
+                S,
+                q,
+                distance.mean(1),
+                acted[0],
+                np.sqrt(np.einsum('tii->ti', Va))[:, 6:],
+                near,
+            )
+        )
     b, s, R, t, se, angle_se, S, q, residual, c, action_se, near = map(np.concatenate, zip(*parts))
-    free, id_se = _free_identity(S, q, window), np.sqrt(np.diag(cov))[:len(model.identity)]
-    a = a[:len(model.identity)]
+    free, id_se = _free_identity(S, q, window), np.sqrt(np.diag(cov))[: len(model.identity)]
+    a = a[: len(model.identity)]
     eyes = model.landmarks(model.vertices(identity=a))[[RIGHT_EYE, LEFT_EYE]]
-    residual, near = (v/np.linalg.norm(eyes[0] - eyes[1]) for v in (residual, near))
+    residual, near = (v / np.linalg.norm(eyes[0] - eyes[1]) for v in (residual, near))
     pose = dict(zip(POSE_COLUMNS, [*np.degrees(matrix_to_euler(R)), s, t[:, 0], -t[:, 1]]))
-    measures = dict(residual=residual, residual_actions=near.mean(1), identity_drift=np.sqrt((free**2).mean(1)))
+    measures = dict(
+        residual=residual, residual_actions=near.mean(1), identity_drift=np.sqrt((free**2).mean(1))
+    )
     named = functools.partial(_named, model.action_names, n)
-    about = dict(video_id=[video_id or Path(track.path).stem]*n, frame=track.frame[found].astype(np.int32), time=track.time[found])
+    about = dict(
+        video_id=[video_id or Path(track.path).stem] * n,
+        frame=track.frame[found].astype(np.int32),
+        time=track.time[found],
+    )
     table = about | pose | named(a, b, c) | measures | dict(zip(BOX_COLUMNS, track.box[found].T))
-    errors = dict(zip(POSE_COLUMNS, [*angle_se.T, s*se[:, 2], se[:, 0], se[:, 1]])) | named(id_se, se[:, 6:], action_se)
+    errors = dict(zip(POSE_COLUMNS, [*angle_se.T, s * se[:, 2], se[:, 0], se[:, 1]])) | named(
+        id_se, se[:, 6:], action_se
+    )
     residuals = np.full((n, len(person.ok)), np.nan, np.float32)
     residuals[:, person.ok] = near
     single = {k: np.float32 for k in [*errors, *measures, *BOX_COLUMNS]}
-    return Trajectory(pd.DataFrame(table)[TRAJECTORY_COLUMNS].astype(single), pd.DataFrame(errors).astype(np.float32), residuals, (a + free).astype(np.float32))
+    return Trajectory(
+        pd.DataFrame(table)[TRAJECTORY_COLUMNS].astype(single),
+        pd.DataFrame(errors).astype(np.float32),
+        residuals,
+        (a + free).astype(np.float32),
+    )
 
-def _named(action_names, n, identity, expression, actions): # columns of a table; what a model lacks is 0
-    have = dict(zip(IDENTITY_COLUMNS, np.repeat(identity[:, None], n, 1))) | dict(zip(EXPRESSION_COLUMNS, expression.T)) | dict(zip(action_names, actions.T))
-    return {k: have.get(k, np.zeros(n)) for k in IDENTITY_COLUMNS + EXPRESSION_COLUMNS + ACTION_COLUMNS}
+# %% ../nbs/14_fit.ipynb #b2e784c7
+def _named(action_names, n, identity, expression, actions):
+    """Columns of a table; what a model lacks is 0."""
+    have = (
+        dict(zip(IDENTITY_COLUMNS, np.repeat(identity[:, None], n, 1)))
+        | dict(zip(EXPRESSION_COLUMNS, expression.T))
+        | dict(zip(action_names, actions.T))
+    )
+    return {
+        k: have.get(k, np.zeros(n)) for k in IDENTITY_COLUMNS + EXPRESSION_COLUMNS + ACTION_COLUMNS
+    }

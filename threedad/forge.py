@@ -27,343 +27,791 @@ from .fit import fit
 from .people import Person
 from .performance import Performance
 from .synth import Scene, render_video, truth_table
-from .compose import Face, Finish, Forgery, area_weights, draw_face, driven_by, evenly_spaced, face_window, feather, gray, match_grain, noise_level, over_time, paste, plan_for, retimed, row_generator, soft_blur, take_face
+from threedad.compose import (
+    Face,
+    Finish,
+    Forgery,
+    area_weights,
+    draw_face,
+    driven_by,
+    evenly_spaced,
+    face_window,
+    feather,
+    gray,
+    match_grain,
+    noise_level,
+    over_time,
+    paste,
+    plan_for,
+    retimed,
+    row_generator,
+    soft_blur,
+    take_face,
+)
 
 # %% ../nbs/25_forge.ipynb #658211f8
 def face_swap(
-    trajectory,                # the target's, `Trajectory` or table
-    source: Face,              # from `take_face` on another person
-    seed: int|np.random.Generator = 0,
-    strength: float = .5,      # 0 subtle .. 1 blatant
-    temporal: float|None = None, # -1 smoothed .. 1 jittering; .6 to 1 with the strength if left out
-    finish: Finish|None = None, # from the strength if left out
-    model: MorphableModel|None = None,
-) -> Forgery:                  # `UsageError` if the trajectory is empty
-    "Put another person's face on a performance, as a graphics engine would."
+    trajectory,
+    source: Face,
+    seed: int | np.random.Generator = 0,
+    strength: float = 0.5,
+    temporal: float | None = None,
+    finish: Finish | None = None,
+    model: MorphableModel | None = None,
+) -> Forgery:
+    """Put another person's face on a performance, as a graphics engine would.
+
+    Args:
+        trajectory: the target's, `Trajectory` or table.
+        source: from `take_face` on another person.
+        seed: TODO.
+        strength: 0 subtle .. 1 blatant.
+        temporal: -1 smoothed .. 1 jittering; .6 to 1 with the strength if left out.
+        finish: from the strength if left out.
+        model: TODO.
+
+    Raises:
+        UsageError: if the trajectory is empty.
+    """
     model, g, noise, c = plan_for(trajectory, seed, model)
-    temporal = .6 + .4*strength if temporal is None else temporal
+    temporal = 0.6 + 0.4 * strength if temporal is None else temporal
     finish = finish or Finish.of(strength)
-    c.identity = c.identity + (.35 + .5*strength)*(source.identity-c.identity)
+    c.identity = c.identity + (0.35 + 0.5 * strength) * (source.identity - c.identity)
     c = retimed(c, temporal, model, g)
     texture, weights = to_linear(source.texture), area_weights(model, 'swap')
-    draw = lambda i, frame: draw_face(frame, c.points(i, model), texture, weights, model, finish, row_generator(noise, i))
-    return Forgery('face_swap', draw, c.table(model), dict(strength=strength, temporal=temporal, blend=finish.blend))
+
+    def draw(i, frame):
+        return draw_face(
+            frame, c.points(i, model), texture, weights, model, finish, row_generator(noise, i)
+        )
+
+    return Forgery(
+        'face_swap',
+        draw,
+        c.table(model),
+        dict(strength=strength, temporal=temporal, blend=finish.blend),
+    )
 
 # %% ../nbs/25_forge.ipynb #eabcb129
-def _driven(name): return name.startswith(('jaw', 'mouth', 'cheek', 'nose', 'tongue'))
+def _driven(name):
+    return name.startswith(('jaw', 'mouth', 'cheek', 'nose', 'tongue'))
 
+# %% ../nbs/25_forge.ipynb #a2c26fd2
 def _dark_mouth(model):
-    "Light inside a mouth, at each vertex, by how far the jaw is open."
-    inside = [(np.unique(model.faces[model.faces_of(*n)]), d) for n, d in ((('mouth',), .35), (('tongue',), .6), (('teeth_upper', 'teeth_lower'), 1.))]
+    """Light inside a mouth, at each vertex, by how far the jaw is open."""
+    inside = [
+        (np.unique(model.faces[model.faces_of(*n)]), d)
+        for n, d in ((('mouth',), 0.35), (('tongue',), 0.6), (('teeth_upper', 'teeth_lower'), 1.0))
+    ]
+
     def ambient(jaw):
         out = np.ones(len(model.mean), np.float32)
-        for vertices, dark in inside: out[vertices] = dark*min(.2 + 1.5*jaw, .8)
+        for vertices, dark in inside:
+            out[vertices] = dark * min(0.2 + 1.5 * jaw, 0.8)
         return out
+
     return ambient
 
+# %% ../nbs/25_forge.ipynb #ac627078
 def _mouth_driven(kind, trajectory, driver, face, seed, strength, temporal, finish, area, model):
-    "The target's own face with another performance's mouth, inside an area of weights."
+    """The target's own face with another performance's mouth, inside an area of weights."""
     model, g, noise, c = plan_for(trajectory, seed, model)
     actions, *_ = driven_by(c, driver, model)
     on = [k for k, name in enumerate(model.action_names) if _driven(name)]
-    c.actions[:, on] = over_time(actions, max(-2.5*temporal, 0), c.frame)[:, on]
+    c.actions[:, on] = over_time(actions, max(-2.5 * temporal, 0), c.frame)[:, on]
     c.identity = np.tile(c.identity.mean(0), (len(c.frame), 1))
-    c = retimed(c, max(temporal, .12), model, g, person=0.)
-    tint = np.float32(1 + .25*strength**2*g.uniform(-1, 1, 3))
-    texture, weights = to_linear(face.texture)*tint, area_weights(model, area)
+    c = retimed(c, max(temporal, 0.12), model, g, person=0.0)
+    tint = np.float32(1 + 0.25 * strength**2 * g.uniform(-1, 1, 3))
+    texture, weights = to_linear(face.texture) * tint, area_weights(model, area)
     dark, jaw = _dark_mouth(model), c.actions[:, model.action_names.index('jawOpen')]
-    draw = lambda i, frame: draw_face(frame, c.points(i, model), texture, weights, model, finish, row_generator(noise, i), dark(jaw[i]))
-    return Forgery(kind, draw, c.table(model), dict(strength=strength, temporal=temporal, blend=finish.blend))
 
+    def draw(i, frame):
+        return draw_face(
+            frame,
+            c.points(i, model),
+            texture,
+            weights,
+            model,
+            finish,
+            row_generator(noise, i),
+            dark(jaw[i]),
+        )
+
+    return Forgery(
+        kind, draw, c.table(model), dict(strength=strength, temporal=temporal, blend=finish.blend)
+    )
+
+# %% ../nbs/25_forge.ipynb #23212693
 def reenact(
-    trajectory,                # the target's
-    face: Face,                # of the target, from `take_face`
-    driver,                    # trajectory of another performance; repeated back and forth if shorter
-    seed: int|np.random.Generator = 0,
-    strength: float = .5,      # 0 subtle .. 1 blatant
-    temporal: float|None = None, # -1 smoothed .. 1 jittering; -.2 to -.8 with the strength if left out
-    finish: Finish|None = None, # from the strength if left out
-    model: MorphableModel|None = None,
-) -> Forgery:                  # `UsageError` if a trajectory is empty
-    "Put another performance's lower face on a person."
-    temporal = -.2 - .6*strength if temporal is None else temporal
-    return _mouth_driven('reenact', trajectory, driver, face, seed, strength, temporal, finish or Finish.of(strength, resolution=200 - 150*strength), 'reenact', model)
+    trajectory,
+    face: Face,
+    driver,
+    seed: int | np.random.Generator = 0,
+    strength: float = 0.5,
+    temporal: float | None = None,
+    finish: Finish | None = None,
+    model: MorphableModel | None = None,
+) -> Forgery:
+    """Put another performance's lower face on a person.
+
+    Args:
+        trajectory: the target's.
+        face: of the target, from `take_face`.
+        driver: trajectory of another performance; repeated back and forth if shorter.
+        seed: TODO.
+        strength: 0 subtle .. 1 blatant.
+        temporal: -1 smoothed .. 1 jittering; -.2 to -.8 with the strength if left out.
+        finish: from the strength if left out.
+        model: TODO.
+
+    Raises:
+        UsageError: if a trajectory is empty.
+    """
+    temporal = -0.2 - 0.6 * strength if temporal is None else temporal
+    return _mouth_driven(
+        'reenact',
+        trajectory,
+        driver,
+        face,
+        seed,
+        strength,
+        temporal,
+        finish or Finish.of(strength, resolution=200 - 150 * strength),
+        'reenact',
+        model,
+    )
 
 # %% ../nbs/25_forge.ipynb #06f00022
 def lip_sync(
-    trajectory,                # the target's
-    face: Face,                # of the target, from `take_face`
-    driver,                    # trajectory of another performance; repeated back and forth if shorter
-    seed: int|np.random.Generator = 0,
-    strength: float = .5,      # 0 subtle .. 1 blatant
-    temporal: float|None = None, # -1 smoothed .. 1 jittering; -.1 to -.8 with the strength if left out
-    finish: Finish|None = None, # from the strength if left out
-    model: MorphableModel|None = None,
-) -> Forgery:                  # `UsageError` if a trajectory is empty
-    "Make a person say what another one says: only the mouth is redrawn, and softly."
-    temporal = -.1 - .7*strength if temporal is None else temporal
-    finish = finish or Finish.of(strength, resolution=120 - 75*strength)
-    return _mouth_driven('lip_sync', trajectory, driver, face, seed, strength, temporal, finish, 'lips', model)
+    trajectory,
+    face: Face,
+    driver,
+    seed: int | np.random.Generator = 0,
+    strength: float = 0.5,
+    temporal: float | None = None,
+    finish: Finish | None = None,
+    model: MorphableModel | None = None,
+) -> Forgery:
+    """Make a person say what another one says: only the mouth is redrawn, and softly.
+
+    Args:
+        trajectory: the target's.
+        face: of the target, from `take_face`.
+        driver: trajectory of another performance; repeated back and forth if shorter.
+        seed: TODO.
+        strength: 0 subtle .. 1 blatant.
+        temporal: -1 smoothed .. 1 jittering; -.1 to -.8 with the strength if left out.
+        finish: from the strength if left out.
+        model: TODO.
+
+    Raises:
+        UsageError: if a trajectory is empty.
+    """
+    temporal = -0.1 - 0.7 * strength if temporal is None else temporal
+    finish = finish or Finish.of(strength, resolution=120 - 75 * strength)
+    return _mouth_driven(
+        'lip_sync', trajectory, driver, face, seed, strength, temporal, finish, 'lips', model
+    )
 
 # %% ../nbs/25_forge.ipynb #06f00025
 def autoencoder(
-    trajectory,                # the target's
-    source: Face,              # from `take_face` on another person
-    seed: int|np.random.Generator = 0,
-    strength: float = .5,      # 0 subtle .. 1 blatant
-    temporal: float|None = None, # -1 smoothed .. 1 jittering; -.15 to -.6 with the strength if left out
-    finish: Finish|None = None, # from the strength if left out
-    model: MorphableModel|None = None,
-) -> Forgery:                  # `UsageError` if the trajectory is empty
-    "Put another person's face on a performance, as an autoencoder would."
+    trajectory,
+    source: Face,
+    seed: int | np.random.Generator = 0,
+    strength: float = 0.5,
+    temporal: float | None = None,
+    finish: Finish | None = None,
+    model: MorphableModel | None = None,
+) -> Forgery:
+    """Put another person's face on a performance, as an autoencoder would.
+
+    Args:
+        trajectory: the target's.
+        source: from `take_face` on another person.
+        seed: TODO.
+        strength: 0 subtle .. 1 blatant.
+        temporal: -1 smoothed .. 1 jittering; -.15 to -.6 with the strength if left out.
+        finish: from the strength if left out.
+        model: TODO.
+
+    Raises:
+        UsageError: if the trajectory is empty.
+    """
     model, g, noise, c = plan_for(trajectory, seed, model)
-    finish = finish or Finish.of(strength, blend='multiband' if strength < .7 else 'feather', feather=.06 - .03*strength, color=1 - .5*strength, light=1 - .3*strength, resolution=150 - 105*strength)
-    temporal = -.15 - .45*strength if temporal is None else temporal
+    finish = finish or Finish.of(
+        strength,
+        blend='multiband' if strength < 0.7 else 'feather',
+        feather=0.06 - 0.03 * strength,
+        color=1 - 0.5 * strength,
+        light=1 - 0.3 * strength,
+        resolution=150 - 105 * strength,
+    )
+    temporal = -0.15 - 0.45 * strength if temporal is None else temporal
     own = c.identity.mean(0)
-    c.identity = np.tile(own + (.35 + .35*strength)*(source.identity-own), (len(c.frame), 1))
+    c.identity = np.tile(
+        own + (0.35 + 0.35 * strength) * (source.identity - own), (len(c.frame), 1)
+    )
     usual = c.actions.mean(0)
-    c.actions = usual + (.95 - .2*strength)*(c.actions-usual)
+    c.actions = usual + (0.95 - 0.2 * strength) * (c.actions - usual)
     c = retimed(c, temporal, model, g)
     texture, weights = to_linear(source.texture), area_weights(model, 'swap')
-    draw = lambda i, frame: draw_face(frame, c.points(i, model), texture, weights, model, finish, row_generator(noise, i))
-    return Forgery('autoencoder', draw, c.table(model), dict(strength=strength, temporal=temporal, blend=finish.blend, resolution=finish.resolution))
+
+    def draw(i, frame):
+        return draw_face(
+            frame, c.points(i, model), texture, weights, model, finish, row_generator(noise, i)
+        )
+
+    return Forgery(
+        'autoencoder',
+        draw,
+        c.table(model),
+        dict(
+            strength=strength, temporal=temporal, blend=finish.blend, resolution=finish.resolution
+        ),
+    )
 
 # %% ../nbs/25_forge.ipynb #06f00028
 def _camera(frame, still, away):
-    "What the camera did since the still: shift in px, gain; from what is not the head."
-    small = lambda x: cv2.resize(gray(x.astype(np.float32)), None, fx=.5, fy=.5, interpolation=cv2.INTER_AREA)
+    """What the camera did since the still: shift in px, gain; from what is not the head."""
+
+    def small(x):
+        return cv2.resize(
+            gray(x.astype(np.float32)), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA
+        )
+
     a, b = small(still), small(frame)
-    w = cv2.resize(away, a.shape[::-1], interpolation=cv2.INTER_AREA)*cv2.createHanningWindow(a.shape[::-1], cv2.CV_32F)**.25
-    n = max(float(w.sum()), 1.)
-    gain = float(np.clip((b*w).sum()/max((a*w).sum(), 1.), .8, 1.25))
-    (x, y), sure = cv2.phaseCorrelate(((a - (a*w).sum()/n)*w).astype(np.float64), ((b - (b*w).sum()/n)*w).astype(np.float64))
-    shift = 2*np.array([x, y]) if sure > .1 and math.hypot(x, y) < .03*max(a.shape) else np.zeros(2)
+    w = (
+        cv2.resize(away, a.shape[::-1], interpolation=cv2.INTER_AREA)
+        * cv2.createHanningWindow(a.shape[::-1], cv2.CV_32F) ** 0.25
+    )
+    n = max(float(w.sum()), 1.0)
+    gain = float(np.clip((b * w).sum() / max((a * w).sum(), 1.0), 0.8, 1.25))
+    (x, y), sure = cv2.phaseCorrelate(
+        ((a - (a * w).sum() / n) * w).astype(np.float64),
+        ((b - (b * w).sum() / n) * w).astype(np.float64),
+    )
+    shift = (
+        2 * np.array([x, y])
+        if sure > 0.1 and math.hypot(x, y) < 0.03 * max(a.shape)
+        else np.zeros(2)
+    )
     return shift.astype(np.float32), gain
 
+# %% ../nbs/25_forge.ipynb #ee34b437
 def _warp_field(points, old, there, model, shape, step=2):
-    "Where each pixel comes from, relative to itself: exact on the head, fading out around it; and the weight of the new picture."
-    h, w = (-(-n//step) for n in shape)
-    buffers = rasterize(points/np.float32(step), model.faces, h, w)
-    flow = interpolate(buffers, model.faces, np.ascontiguousarray((old-points)[:, :2]))
-    on, wide = buffers.mask.astype(np.float32), .45*float(np.ptp(points[:, 0]))/step
-    y, x = np.mgrid[:h, :w]
-    edge = np.float32(np.minimum.reduce([x, y, w-1-x, h-1-y])/(.06*w))
-    def around(mask, reach): return np.clip(1.3 - 1.3*cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)/reach, 0, 1)
-    either = buffers.mask | rasterize(there/np.float32(step), model.faces, h, w).mask
-    near, weight = np.clip(edge, 0, 1)*around(buffers.mask, wide), np.maximum(np.clip(edge - .75, 0, 1)*around(either, wide), around(either, .25*wide))
-    known = cv2.erode(on, np.ones((3, 3)))
-    spread = sum(.5*soft_blur(flow*known[..., None], s)/(soft_blur(known, s)[..., None] + np.float32(1e-4)) for s in (3., .15*w))
-    field = cv2.GaussianBlur(np.where(known[..., None] > 0, flow, spread)*(near*near*(3-2*near))[..., None], (0, 0), 1.)
-    return (cv2.resize(a, shape[::-1], interpolation=cv2.INTER_LINEAR) for a in (field, weight*weight*(3-2*weight)))
+    """Where each pixel comes from, relative to itself: exact on the head, fading out around it.
 
+    And the weight of the new picture.
+    """
+    h, w = (-(-n // step) for n in shape)
+    buffers = rasterize(points / np.float32(step), model.faces, h, w)
+    flow = interpolate(buffers, model.faces, np.ascontiguousarray((old - points)[:, :2]))
+    on, wide = buffers.mask.astype(np.float32), 0.45 * float(np.ptp(points[:, 0])) / step
+    y, x = np.mgrid[:h, :w]
+    edge = np.float32(np.minimum.reduce([x, y, w - 1 - x, h - 1 - y]) / (0.06 * w))
+
+    def around(mask, reach):
+        return np.clip(
+            1.3 - 1.3 * cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3) / reach,
+            0,
+            1,
+        )
+
+    either = buffers.mask | rasterize(there / np.float32(step), model.faces, h, w).mask
+    near, weight = (
+        np.clip(edge, 0, 1) * around(buffers.mask, wide),
+        np.maximum(np.clip(edge - 0.75, 0, 1) * around(either, wide), around(either, 0.25 * wide)),
+    )
+    known = cv2.erode(on, np.ones((3, 3)))
+    spread = sum(
+        0.5
+        * soft_blur(flow * known[..., None], s)
+        / (soft_blur(known, s)[..., None] + np.float32(1e-4))
+        for s in (3.0, 0.15 * w)
+    )
+    field = cv2.GaussianBlur(
+        np.where(known[..., None] > 0, flow, spread) * (near * near * (3 - 2 * near))[..., None],
+        (0, 0),
+        1.0,
+    )
+    return (
+        cv2.resize(a, shape[::-1], interpolation=cv2.INTER_LINEAR)
+        for a in (field, weight * weight * (3 - 2 * weight))
+    )
+
+# %% ../nbs/25_forge.ipynb #bac49a3d
 def talking_head(
-    still: np.ndarray,         # uint8 H x W x 3, the one picture of the person
-    at: int,                   # its frame number in the trajectory
-    trajectory,                # the target's; only the row of the still is used for the person
-    driver,                    # trajectory of the performance that moves it
-    seed: int|np.random.Generator = 0,
-    strength: float = .5,      # 0 subtle .. 1 blatant
-    temporal: float|None = None, # -1 smoothed .. 1 jittering; -.1 to -.8 with the strength if left out
-    model: MorphableModel|None = None,
-) -> Forgery:                  # `UsageError` if a trajectory is empty or the still has no row in it
-    "Make one picture of a person move as somebody else does."
+    still: np.ndarray,
+    at: int,
+    trajectory,
+    driver,
+    seed: int | np.random.Generator = 0,
+    strength: float = 0.5,
+    temporal: float | None = None,
+    model: MorphableModel | None = None,
+) -> Forgery:
+    """Make one picture of a person move as somebody else does.
+
+    Args:
+        still: uint8 H x W x 3, the one picture of the person.
+        at: its frame number in the trajectory.
+        trajectory: the target's; only the row of the still is used for the person.
+        driver: trajectory of the performance that moves it.
+        seed: TODO.
+        strength: 0 subtle .. 1 blatant.
+        temporal: -1 smoothed .. 1 jittering; -.1 to -.8 with the strength if left out.
+        model: TODO.
+
+    Raises:
+        UsageError: if a trajectory is empty or the still has no row in it.
+    """
     model, g, noise, c = plan_for(trajectory, seed, model)
     there = replace(c)
     row = np.flatnonzero(c.frame == at)
-    if not len(row): raise UsageError(f'frame {at}, the still of a talking head, has no coefficients')
+    if not len(row):
+        raise UsageError(f'frame {at}, the still of a talking head, has no coefficients')
     k, T = int(row[0]), len(c.frame)
-    face, old = take_face({at: still}, c.table(model).iloc[[k]], 1, model=model), c.points(k, model)
+    face, old = (
+        take_face({at: still}, c.table(model).iloc[[k]], 1, model=model),
+        c.points(k, model),
+    )
     actions, euler, move, zoom = driven_by(c, driver, model)
-    amount = .75 + .15*strength
-    turn = np.clip(amount*(euler-euler[0]), -.3, .3)
+    amount = 0.75 + 0.15 * strength
+    turn = np.clip(amount * (euler - euler[0]), -0.3, 0.3)
     c.euler = c.euler[k] + turn
-    c.t = c.t[k] + amount*move*c.scale[k]
-    c.scale = c.scale[k]*zoom**amount
+    c.t = c.t[k] + amount * move * c.scale[k]
+    c.scale = c.scale[k] * zoom**amount
     at_jaw = model.action_names.index('jawOpen')
     rest = c.actions[k, at_jaw]
     c.actions, c.identity = np.array(actions), np.tile(c.identity[k], (T, 1))
-    temporal = -.1 - .7*strength if temporal is None else temporal
-    c = retimed(c, temporal, model, g, person=0.)
+    temporal = -0.1 - 0.7 * strength if temporal is None else temporal
+    c = retimed(c, temporal, model, g, person=0.0)
     level = noise_level(still)
-    clean = cv2.bilateralFilter(still, 5, 2 + 3*level, 1.5) if level > .5 else still
+    clean = cv2.bilateralFilter(still, 5, 2 + 3 * level, 1.5) if level > 0.5 else still
     head = rasterize(old, model.faces, *still.shape[:2]).mask.astype(np.float32)
     width = float(np.ptp(old[:, 0]))
-    inner = soft_blur(cv2.erode(head, np.ones((2*int(.1*width)+1,)*2), borderValue=0), .06*width)[..., None]
-    clean = np.round(clean + inner*(cv2.GaussianBlur(clean, (0, 0), max(.012*strength**2*width, .2)) - clean.astype(np.float32))).clip(0, 255).astype(np.uint8)
+    inner = soft_blur(
+        cv2.erode(head, np.ones((2 * int(0.1 * width) + 1,) * 2), borderValue=0), 0.06 * width
+    )[..., None]
+    clean = (
+        np.round(
+            clean
+            + inner
+            * (
+                cv2.GaussianBlur(clean, (0, 0), max(0.012 * strength**2 * width, 0.2))
+                - clean.astype(np.float32)
+            )
+        )
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
     texture = to_linear(face.texture)
     weights = np.zeros(len(model.mean), np.float32)
-    weights[np.unique(model.faces[model.faces_of('mouth', 'tongue', 'teeth_upper', 'teeth_lower')])] = 1
+    weights[
+        np.unique(model.faces[model.faces_of('mouth', 'tongue', 'teeth_upper', 'teeth_lower')])
+    ] = 1
     dark, jaw = _dark_mouth(model), c.actions[:, at_jaw]
-    body = 1 - cv2.dilate(head, np.ones((2*int(.15*width)+1,)*2))
-    finish = Finish('feather', .004, 0., 0., 0.)
+    body = 1 - cv2.dilate(head, np.ones((2 * int(0.15 * width) + 1,) * 2))
+    finish = Finish('feather', 0.004, 0.0, 0.0, 0.0)
+
     def draw(i, frame):
-        if frame.shape != still.shape: raise UsageError('a talking head keeps the size of its still')
+        if frame.shape != still.shape:
+            raise UsageError('a talking head keeps the size of its still')
         points, rng = c.points(i, model), row_generator(noise, i)
         shift, gain = _camera(frame, still, body)
         moved = np.float32([*shift, 0])
-        field, weight = _warp_field(points + moved, old + moved, there.points(i, model), model, frame.shape[:2])
-        y, x = np.mgrid[:frame.shape[0], :frame.shape[1]].astype(np.float32)
-        new = cv2.remap(clean, x + field[..., 0] - shift[0], y + field[..., 1] - shift[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        if jaw[i] > rest + .02: new = draw_face(new, points + moved, texture, weights, model, finish, rng, dark(jaw[i]))[0]
-        new = feather(match_grain((new*np.float32(gain)).clip(0, 255), frame, 1., rng).clip(0, 255), frame.astype(np.float32), weight).round().astype(np.uint8)
-        return new, np.maximum(np.round(255*weight), (new != frame).any(-1)).astype(np.uint8)
-    return Forgery('talking_head', draw, c.table(model), dict(strength=strength, temporal=temporal, still=int(at)))
+        field, weight = _warp_field(
+            points + moved, old + moved, there.points(i, model), model, frame.shape[:2]
+        )
+        y, x = np.mgrid[: frame.shape[0], : frame.shape[1]].astype(np.float32)
+        new = cv2.remap(
+            clean,
+            x + field[..., 0] - shift[0],
+            y + field[..., 1] - shift[1],
+            cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        if jaw[i] > rest + 0.02:
+            new = draw_face(
+                new, points + moved, texture, weights, model, finish, rng, dark(jaw[i])
+            )[0]
+        new = (
+            feather(
+                match_grain((new * np.float32(gain)).clip(0, 255), frame, 1.0, rng).clip(0, 255),
+                frame.astype(np.float32),
+                weight,
+            )
+            .round()
+            .astype(np.uint8)
+        )
+        return new, np.maximum(np.round(255 * weight), (new != frame).any(-1)).astype(np.uint8)
+
+    return Forgery(
+        'talking_head',
+        draw,
+        c.table(model),
+        dict(strength=strength, temporal=temporal, still=int(at)),
+    )
 
 # %% ../nbs/25_forge.ipynb #06f00031
 def self_blend(
-    trajectory,                # the target's
-    seed: int|np.random.Generator = 0,
-    strength: float = .5,      # 0 subtle .. 1 blatant
-    temporal: float|None = None, # 0 one transform for the clip .. 1 redrawn in every frame; 0 to .15 with the strength if left out
-    finish: Finish|None = None, # blending and edge; from the strength if left out
-    model: MorphableModel|None = None,
-) -> Forgery:                  # `UsageError` if the trajectory is empty
-    "Blend a face with an altered copy of itself."
+    trajectory,
+    seed: int | np.random.Generator = 0,
+    strength: float = 0.5,
+    temporal: float | None = None,
+    finish: Finish | None = None,
+    model: MorphableModel | None = None,
+) -> Forgery:
+    """Blend a face with an altered copy of itself.
+
+    Args:
+        trajectory: the target's.
+        seed: TODO.
+        strength: 0 subtle .. 1 blatant.
+        temporal: 0 one transform for the clip .. 1 redrawn in every frame; 0 to .15 with the
+            strength if left out.
+        finish: blending and edge; from the strength if left out.
+        model: TODO.
+
+    Raises:
+        UsageError: if the trajectory is empty.
+    """
     model, g, noise, c = plan_for(trajectory, seed, model)
-    finish = finish or Finish.of(strength, color=0., light=0., grain=0.)
-    temporal = .15*strength**2 if temporal is None else temporal
+    finish = finish or Finish.of(strength, color=0.0, light=0.0, grain=0.0)
+    temporal = 0.15 * strength**2 if temporal is None else temporal
     T, held = len(c.frame), g.normal(size=12)
-    drawn = held + temporal*(g.normal(size=(T, 12)) - held)*1.
-    ratio, parts = 1 - .5*(1-strength)*g.random(), int(g.integers(4))
-    subset = (OUTLINE, OUTLINE[3:-3] + [107, 336], [*OUTLINE[7:-7], 168, 197], [*OUTLINE[4:-4], 9, 8])[parts]
-    a = .2 + .7*strength
+    drawn = held + temporal * (g.normal(size=(T, 12)) - held) * 1.0
+    ratio, parts = 1 - 0.5 * (1 - strength) * g.random(), int(g.integers(4))
+    subset = (
+        OUTLINE,
+        OUTLINE[3:-3] + [107, 336],
+        [*OUTLINE[7:-7], 168, 197],
+        [*OUTLINE[4:-4], 9, 8],
+    )[parts]
+    a = 0.2 + 0.7 * strength
+
     def draw(i, frame):
         z = np.tanh(drawn[i])
         points = c.points(i, model)
         marks = model.landmarks(points)[:, :2]
         width = float(np.ptp(points[:, 0]))
-        x0, y0, W, H = face_window(marks, frame.shape, 2 + round(.1*width))
-        if H < 8 or W < 8: return frame.copy(), np.zeros(frame.shape[:2], np.uint8)
-        part = frame[y0:y0+H, x0:x0+W].astype(np.float32)
+        x0, y0, W, H = face_window(marks, frame.shape, 2 + round(0.1 * width))
+        if H < 8 or W < 8:
+            return frame.copy(), np.zeros(frame.shape[:2], np.uint8)
+        part = frame[y0 : y0 + H, x0 : x0 + W].astype(np.float32)
         hull = cv2.convexHull(np.float32(marks[subset] - [x0, y0]))[:, 0]
         middle = hull.mean(0)
-        angle = np.arctan2(*(hull-middle).T)
-        hull = middle + (hull-middle)*(.90 + .05*np.sin(2*angle + 3*z[0]) + .04*np.sin(3*angle + 3*z[1]))[:, None]
+        angle = np.arctan2(*(hull - middle).T)
+        hull = (
+            middle
+            + (hull - middle)
+            * (0.90 + 0.05 * np.sin(2 * angle + 3 * z[0]) + 0.04 * np.sin(3 * angle + 3 * z[1]))[
+                :, None
+            ]
+        )
         alpha = np.zeros((H, W), np.float32)
-        cv2.fillPoly(alpha, [np.round(hull).astype(np.int32)], 1.)
-        alpha = np.minimum(cv2.GaussianBlur(cv2.erode(alpha, np.ones((3, 3))), (0, 0), max(finish.feather*width, 1.)), 1)*np.float32(ratio)
+        cv2.fillPoly(alpha, [np.round(hull).astype(np.int32)], 1.0)
+        alpha = np.minimum(
+            cv2.GaussianBlur(
+                cv2.erode(alpha, np.ones((3, 3))), (0, 0), max(finish.feather * width, 1.0)
+            ),
+            1,
+        ) * np.float32(ratio)
         alpha[[0, -1]] = alpha[:, [0, -1]] = 0
-        M = cv2.getRotationMatrix2D(tuple(map(float, middle)), 2*a*z[2], 1 + .05*a*z[3])
-        M[:, 2] += .03*a*z[4:6]*width
-        new = cv2.warpAffine(part, M, (W, H), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        new = (new-128)*np.float32(1 + .22*a*z[6]) + 128 + np.float32(18*a*z[7]) + np.float32(14*a*z[8:11])
-        blur = 1.1*a*abs(z[11])*width/100
-        soft = cv2.GaussianBlur(new, (0, 0), max(blur, .3))
-        new = soft if drawn[i, 11] > 0 else new + np.float32(1.2)*(new-soft)
-        return paste(frame, x0, y0, new.clip(0, 255), alpha, finish, width, row_generator(noise, i))
-    return Forgery('self_blend', draw, c.table(model), dict(strength=strength, temporal=temporal, blend=finish.blend))
+        M = cv2.getRotationMatrix2D(tuple(map(float, middle)), 2 * a * z[2], 1 + 0.05 * a * z[3])
+        M[:, 2] += 0.03 * a * z[4:6] * width
+        new = cv2.warpAffine(
+            part, M, (W, H), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        new = (
+            (new - 128) * np.float32(1 + 0.22 * a * z[6])
+            + 128
+            + np.float32(18 * a * z[7])
+            + np.float32(14 * a * z[8:11])
+        )
+        blur = 1.1 * a * abs(z[11]) * width / 100
+        soft = cv2.GaussianBlur(new, (0, 0), max(blur, 0.3))
+        new = soft if drawn[i, 11] > 0 else new + np.float32(1.2) * (new - soft)
+        return paste(
+            frame, x0, y0, new.clip(0, 255), alpha, finish, width, row_generator(noise, i)
+        )
+
+    return Forgery(
+        'self_blend',
+        draw,
+        c.table(model),
+        dict(strength=strength, temporal=temporal, blend=finish.blend),
+    )
 
 # %% ../nbs/25_forge.ipynb #06f00034
 MANIPULATIONS = ('face_swap', 'reenact', 'lip_sync', 'autoencoder', 'talking_head', 'self_blend')
-NEEDS = MappingProxyType(dict(face_swap='source', autoencoder='source', reenact='driver', lip_sync='driver', talking_head='driver', self_blend=''))
+NEEDS = MappingProxyType(
+    dict(
+        face_swap='source',
+        autoencoder='source',
+        reenact='driver',
+        lip_sync='driver',
+        talking_head='driver',
+        self_blend='',
+    )
+)
 
+# %% ../nbs/25_forge.ipynb #b59cf886
 def _seen(frames, trajectory):
-    "The rows of a trajectory whose frames are at hand."
+    """The rows of a trajectory whose frames are at hand."""
     d = getattr(trajectory, 'table', trajectory)
     return d if isinstance(frames, list) else d[d['frame'].isin(list(frames))]
 
+# %% ../nbs/25_forge.ipynb #6f5923aa
 def _check(kind, strength, temporal):
-    if kind not in MANIPULATIONS: raise UsageError(f'{kind} is none of {", ".join(MANIPULATIONS)}')
-    if not 0 <= strength <= 1 or not -1 <= (temporal or 0) <= 1: raise UsageError('strength goes from 0 to 1, temporal from -1 to 1')
+    if kind not in MANIPULATIONS:
+        raise UsageError(f'{kind} is none of {", ".join(MANIPULATIONS)}')
+    if not 0 <= strength <= 1 or not -1 <= (temporal or 0) <= 1:
+        raise UsageError('strength goes from 0 to 1, temporal from -1 to 1')
 
+# %% ../nbs/25_forge.ipynb #a5003a0d
 def forge(
-    kind: str,          # one of `MANIPULATIONS`
-    frames: list|dict,  # the target's frames, or some of them by number, from which its face is taken
-    trajectory,         # the target's, `Trajectory` or table
-    source=None,        # frames and trajectory of another person, for those that need a source
-    driver=None,        # trajectory of another performance, for those that need a driver
-    seed: int|np.random.Generator = 0,
-    strength: float = .5, # 0 subtle .. 1 blatant
-    temporal: float|None = None, # -1 smoothed .. 1 jittering; that of the manipulation if left out
-    model: MorphableModel|None = None,
-) -> Forgery:           # `UsageError` for an unknown kind, or if what it needs is missing
-    "Plan a manipulation by name."
+    kind: str,
+    frames: list | dict,
+    trajectory,
+    source=None,
+    driver=None,
+    seed: int | np.random.Generator = 0,
+    strength: float = 0.5,
+    temporal: float | None = None,
+    model: MorphableModel | None = None,
+) -> Forgery:
+    """Plan a manipulation by name.
+
+    Args:
+        kind: one of `MANIPULATIONS`.
+        frames: the target's frames, or some of them by number, from which its face is taken.
+        trajectory: the target's, `Trajectory` or table.
+        source: frames and trajectory of another person, for those that need a source.
+        driver: trajectory of another performance, for those that need a driver.
+        seed: TODO.
+        strength: 0 subtle .. 1 blatant.
+        temporal: -1 smoothed .. 1 jittering; that of the manipulation if left out.
+        model: TODO.
+
+    Raises:
+        UsageError: for an unknown kind, or if what it needs is missing.
+    """
     _check(kind, strength, temporal)
-    if NEEDS[kind] and (source if NEEDS[kind] == 'source' else driver) is None: raise UsageError(f'{kind} needs a {NEEDS[kind]}')
-    rows, how = _seen(frames, trajectory), dict(seed=seed, strength=float(strength), model=model) | ({} if temporal is None else dict(temporal=float(temporal)))
-    if not len(rows): raise UsageError('no frame of the target shows a face')
-    if kind == 'self_blend': return self_blend(trajectory, **how)
+    if NEEDS[kind] and (source if NEEDS[kind] == 'source' else driver) is None:
+        raise UsageError(f'{kind} needs a {NEEDS[kind]}')
+    rows, how = (
+        _seen(frames, trajectory),
+        dict(seed=seed, strength=float(strength), model=model)
+        | ({} if temporal is None else dict(temporal=float(temporal))),
+    )
+    if not len(rows):
+        raise UsageError('no frame of the target shows a face')
+    if kind == 'self_blend':
+        return self_blend(trajectory, **how)
     if kind == 'talking_head':
-        at = int(rows['frame'].iloc[int(rows[['eyeBlinkLeft', 'eyeBlinkRight']].max(axis=1).to_numpy().argmin())])
+        at = int(
+            rows['frame'].iloc[
+                int(rows[['eyeBlinkLeft', 'eyeBlinkRight']].max(axis=1).to_numpy().argmin())
+            ]
+        )
         return talking_head(frames[at], at, trajectory, driver, **how)
-    if NEEDS[kind] == 'source': return {'face_swap': face_swap, 'autoencoder': autoencoder}[kind](trajectory, take_face(source[0], _seen(*source), model=model), **how)
-    return {'reenact': reenact, 'lip_sync': lip_sync}[kind](trajectory, take_face(frames, rows, model=model), driver, **how)
+    if NEEDS[kind] == 'source':
+        return {'face_swap': face_swap, 'autoencoder': autoencoder}[kind](
+            trajectory, take_face(source[0], _seen(*source), model=model), **how
+        )
+    return {'reenact': reenact, 'lip_sync': lip_sync}[kind](
+        trajectory, take_face(frames, rows, model=model), driver, **how
+    )
 
 # %% ../nbs/25_forge.ipynb #06f00038
-def provenance(
-    video_id: str,
-    manipulation: str,           # 'original' or one of `MANIPULATIONS`
-    synthetic: bool,             # whether the person is
-    **settings,                  # how it was made: seed, strength, ...
-) -> dict[str, str]:             # text for `write_video(metadata=...)`
-    "What a container says about a video made by this library."
+def provenance(video_id: str, manipulation: str, synthetic: bool, **settings) -> dict[str, str]:
+    """What a container says about a video made by this library.
+
+    Args:
+        video_id: TODO.
+        manipulation: 'original' or one of `MANIPULATIONS`.
+        synthetic: whether the person is.
+        **settings: how it was made: seed, strength, ...
+
+    Returns:
+        text for `write_video(metadata=...)`.
+    """
     altered = manipulation != 'original'
-    who = 'Not a real person: a synthetic person filmed by threedad' if synthetic else 'A real recording'
-    what = f'{who} {__version__}' + (f', face altered by threedad {__version__} ({manipulation})' if altered else '') + (f', seed {settings["seed"]}' if 'seed' in settings else '')
-    about = dict(synthetic=synthetic, altered=altered, video_id=video_id, manipulation=manipulation, version=__version__) | settings
+    who = (
+        'Not a real person: a synthetic person filmed by threedad'
+        if synthetic
+        else 'A real recording'
+    )
+    what = (
+        f'{who} {__version__}'
+        + (f', face altered by threedad {__version__} ({manipulation})' if altered else '')
+        + (f', seed {settings["seed"]}' if 'seed' in settings else '')
+    )
+    about = (
+        dict(
+            synthetic=synthetic,
+            altered=altered,
+            video_id=video_id,
+            manipulation=manipulation,
+            version=__version__,
+        )
+        | settings
+    )
     length = len(video_id) + len(what) + len(json.dumps(about))
-    about['padding'] = ' '*(-length % 1024)
+    about['padding'] = ' ' * (-length % 1024)
     return dict(title=video_id, comment=what + '.', threedad=json.dumps(about, sort_keys=True))
 
-def read_provenance(
-    path: str|Path,
-) -> dict: # empty if the container says nothing of this library
-    "What a container says about its making."
+# %% ../nbs/25_forge.ipynb #55f06649
+def read_provenance(path: str | Path) -> dict:
+    """What a container says about its making.
+
+    Args:
+        path: TODO.
+
+    Returns:
+        empty if the container says nothing of this library.
+    """
     with open_container(path) as (container, _):
-        try: return {k: v for k, v in json.loads(container.metadata.get('threedad', '{}')).items() if k != 'padding'}
-        except (ValueError, AttributeError): return {}
+        try:
+            return {
+                k: v
+                for k, v in json.loads(container.metadata.get('threedad', '{}')).items()
+                if k != 'padding'
+            }
+        except (ValueError, AttributeError):
+            return {}
 
 # %% ../nbs/25_forge.ipynb #e1634914
-def stream_generator(seed, *key): return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+def stream_generator(seed, *key):
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+# %% ../nbs/25_forge.ipynb #5f75a099
 def driving_performance(person, performance):
-    "A performance as a driver, without a camera."
+    """A performance as a driver, without a camera."""
     p = performance
-    return truth_table('', p.fps, p.zoom, euler_to_matrix(p.yaw, p.pitch, p.roll), p.shift*[1, -1], person.identity, p.actions)
+    return truth_table(
+        '',
+        p.fps,
+        p.zoom,
+        euler_to_matrix(p.yaw, p.pitch, p.roll),
+        p.shift * [1, -1],
+        person.identity,
+        p.actions,
+    )
 
 # %% ../nbs/25_forge.ipynb #06f00041
 def _stranger(kind, seed, frames, fps):
-    "A synthetic person and performance to take as source and driver: frames and trajectory, trajectory."
-    person, performance = Person.sample(stream_generator(seed, 0)), Performance.sample(stream_generator(seed, 1), frames, fps)
-    if NEEDS[kind] != 'source': return None, driving_performance(person, performance)
-    shots, where = render_video(person, performance, Scene.sample(stream_generator(seed, 2)), 384, frames=evenly_spaced(len(performance), 8))
+    """A synthetic person and performance to take as source and driver.
+
+    Frames and trajectory, trajectory.
+    """
+    person, performance = (
+        Person.sample(stream_generator(seed, 0)),
+        Performance.sample(stream_generator(seed, 1), frames, fps),
+    )
+    if NEEDS[kind] != 'source':
+        return None, driving_performance(person, performance)
+    shots, where = render_video(
+        person,
+        performance,
+        Scene.sample(stream_generator(seed, 2)),
+        384,
+        frames=evenly_spaced(len(performance), 8),
+    )
     return (dict(zip(where['frame'], shots)), where), None
 
+# %% ../nbs/25_forge.ipynb #ae9c12db
 def _stills(path, trajectory, count=8):
-    "A few frames of a video that show the face, by number."
+    """A few frames of a video that show the face, by number."""
     at = set(trajectory['frame'].to_numpy()[evenly_spaced(len(trajectory), count)].tolist())
-    return {f.index: f.image for f in read_frames(path, stop=max(at)+1, report=lambda note: None) if f.index in at}
+    return {
+        f.index: f.image
+        for f in read_frames(path, stop=max(at) + 1, report=lambda note: None)
+        if f.index in at
+    }
 
+# %% ../nbs/25_forge.ipynb #1e094d89
 def forge_video(
-    path: str|Path,          # the target, any video with a face
-    kind: str,               # one of `MANIPULATIONS`
-    out: str|Path,           # .mp4, .mkv or .mov
-    other: str|Path|None = None, # video of the source or driver; somebody synthetic if left out
+    path: str | Path,
+    kind: str,
+    out: str | Path,
+    other: str | Path | None = None,
     seed: int = 0,
-    strength: float = .5,    # 0 subtle .. 1 blatant
-    temporal: float|None = None, # -1 smoothed .. 1 jittering; that of the manipulation if left out
+    strength: float = 0.5,
+    temporal: float | None = None,
     crf: float = 23,
-    mask: str|Path|None = None, # also write the mask, lossless, to this video
-    progress: bool = True,   # show bars
-) -> Forgery:                # `VideoError` if a video cannot be read or shows no face
-    "Forge the main face of a video, frame by frame; its sound is left out."
-    def follow(p): # main face, trajectory
+    mask: str | Path | None = None,
+    progress: bool = True,
+) -> Forgery:
+    """Forge the main face of a video, frame by frame; its sound is left out.
+
+    Args:
+        path: the target, any video with a face.
+        kind: one of `MANIPULATIONS`.
+        out: .mp4, .mkv or .mov.
+        other: video of the source or driver; somebody synthetic if left out.
+        seed: TODO.
+        strength: 0 subtle .. 1 blatant.
+        temporal: -1 smoothed .. 1 jittering; that of the manipulation if left out.
+        crf: TODO.
+        mask: also write the mask, lossless, to this video.
+        progress: show bars.
+
+    Raises:
+        VideoError: if a video cannot be read or shows no face.
+    """
+
+    def follow(p):
+        """Main face, trajectory."""
         t = track(p, progress=progress)
         return t, fit(t, model).table
+
     _check(kind, strength, temporal)
-    if len({Path(p).resolve() for p in (path, out, mask) if p}) < 2 + bool(mask): raise UsageError(f'{out}: would overwrite one of the videos named')
+    if len({Path(p).resolve() for p in (path, out, mask) if p}) < 2 + bool(mask):
+        raise UsageError(f'{out}: would overwrite one of the videos named')
     model = MorphableModel.load()
     target, table = follow(path)
     source = driver = None
-    if NEEDS.get(kind) and other is None: source, driver = _stranger(kind, seed, len(target), target.fps)
+    if NEEDS.get(kind) and other is None:
+        source, driver = _stranger(kind, seed, len(target), target.fps)
     elif NEEDS.get(kind):
         driver = follow(other)[1]
-        if NEEDS[kind] == 'source': source = _stills(other, driver), driver
-    forgery = forge(kind, _stills(path, table), table, source, driver, seed, strength, temporal, model)
-    about = provenance(Path(path).stem, kind, bool(read_provenance(path).get('synthetic', False)), seed=int(seed), source='synthetic' if other is None else Path(other).name, **{k: v for k, v in forgery.settings.items()})
+        if NEEDS[kind] == 'source':
+            source = _stills(other, driver), driver
+    forgery = forge(
+        kind, _stills(path, table), table, source, driver, seed, strength, temporal, model
+    )
+    about = provenance(
+        Path(path).stem,
+        kind,
+        bool(read_provenance(path).get('synthetic', False)),
+        seed=int(seed),
+        source='synthetic' if other is None else Path(other).name,
+        **{k: v for k, v in forgery.settings.items()},
+    )
+
     def altered(keep):
         frames = read_frames(path, stop=len(target), report=lambda note: None)
-        for f in progress_bar(frames, f'{kind} {Path(path).name}', len(target), 'frame', disable=not progress, delay=2): yield keep(forgery(f.index, f.image))
+        for f in progress_bar(
+            frames,
+            f'{kind} {Path(path).name}',
+            len(target),
+            'frame',
+            disable=not progress,
+            delay=2,
+        ):
+            yield keep(forgery(f.index, f.image))
+
     write_video(out, altered(lambda r: r[0]), target.fps, crf, about, target.time.tolist())
-    if mask: write_video(mask, altered(lambda r: np.repeat(r[1][..., None], 3, 2)), target.fps, 0, about, target.time.tolist())
+    if mask:
+        write_video(
+            mask,
+            altered(lambda r: np.repeat(r[1][..., None], 3, 2)),
+            target.fps,
+            0,
+            about,
+            target.time.tolist(),
+        )
     write_table(forgery.table.assign(video_id=Path(out).stem), Path(out).with_suffix('.parquet'))
     return forgery

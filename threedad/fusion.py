@@ -13,95 +13,157 @@ from .core import UsageError
 
 # %% ../nbs/42_fusion.ipynb #025a4390
 def _conv_bn(*channels, kernel=1, act=nn.ReLU):
-    "1x1 (or k x k) convolutions, each with batch normalisation and an activation."
-    kernels = kernel if isinstance(kernel, tuple) else (kernel,)*(len(channels) - 1)
-    return nn.Sequential(*[m for a, b, k in zip(channels, channels[1:], kernels)
-        for m in (nn.Conv2d(a, b, k, padding=k//2, bias=False), nn.BatchNorm2d(b), act())])
+    """1x1 (or k x k) convolutions, each with batch normalisation and an activation."""
+    kernels = kernel if isinstance(kernel, tuple) else (kernel,) * (len(channels) - 1)
+    return nn.Sequential(
+        *[
+            m
+            for a, b, k in zip(channels, channels[1:], kernels)
+            for m in (nn.Conv2d(a, b, k, padding=k // 2, bias=False), nn.BatchNorm2d(b), act())
+        ]
+    )
 
-def affinity(
-    g:Tensor, # B x d x H x W
-    b:Tensor, # B x d x H x W
-) -> Tensor: # B x N x N, N = H W
-    "How much every cell of `g` resembles every cell of `b`."
+# %% ../nbs/42_fusion.ipynb #d3b30ae8
+def affinity(g: Tensor, b: Tensor) -> Tensor:
+    """How much every cell of `g` resembles every cell of `b`.
+
+    Args:
+        g: B x d x H x W.
+        b: B x d x H x W.
+
+    Returns:
+        B x N x N, N = H W.
+    """
     return g.flatten(2).transpose(1, 2) @ b.flatten(2)
 
-def _as_map(G, like): return G.unflatten(2, like.shape[-2:])
-def _out_in(G_out, G_in, like): return torch.cat([_as_map(G_in.transpose(1, 2), like), _as_map(G_out, like)], 1)
+# %% ../nbs/42_fusion.ipynb #861aa321
+def _as_map(G, like):
+    return G.unflatten(2, like.shape[-2:])
+
+# %% ../nbs/42_fusion.ipynb #86eb6c47
+def _out_in(G_out, G_in, like):
+    return torch.cat([_as_map(G_in.transpose(1, 2), like), _as_map(G_out, like)], 1)
 
 # %% ../nbs/42_fusion.ipynb #b7579ae5
 class TRAG(nn.Module):
-    "Temporal reference attention over a pair of maps."
-    def __init__(self,
-        channels:int, # C
-        cells:int, # N, cells of a map
-    ):
-        super().__init__()
-        c, d = channels, channels//8
-        self.gamma_temporal, self.beta_temporal = _conv_bn(c, d), _conv_bn(c, d)
-        self.gg_temporal = _conv_bn(2*cells, d)
-        self.tte_para = _conv_bn(2*d, d)
-        self.te_para = _conv_bn(2*d, 1, act=nn.Sigmoid)
-        self.theta_channel = nn.Sequential(nn.Conv1d(c, d, 1, bias=False), nn.ReLU())
-        self.channel_para = nn.Sequential(nn.Linear(2*d, d), nn.ReLU(), nn.Linear(d, c), nn.Sigmoid())
+    """Temporal reference attention over a pair of maps."""
 
-    def weights(self,
-        x0:Tensor, x1:Tensor, # the pair, each B x C x H x W
-        e0:Tensor, e1:Tensor, # their embeddings, each B x C/8 x H x W
-    ): # (p_0, p_1) each B x C x 1 x 1, (q_0, q_1) each B x 1 x H x W, (G_0, G_1) each B x N x N
-        "Channel weights, spatial weights and affinities of a pair."
+    def __init__(self, channels: int, cells: int):
+        """Make a TRAG.
+
+        Args:
+            channels: C.
+            cells: N, cells of a map.
+        """
+        super().__init__()
+        c, d = channels, channels // 8
+        self.gamma_temporal, self.beta_temporal = _conv_bn(c, d), _conv_bn(c, d)
+        self.gg_temporal = _conv_bn(2 * cells, d)
+        self.tte_para = _conv_bn(2 * d, d)
+        self.te_para = _conv_bn(2 * d, 1, act=nn.Sigmoid)
+        self.theta_channel = nn.Sequential(nn.Conv1d(c, d, 1, bias=False), nn.ReLU())
+        self.channel_para = nn.Sequential(
+            nn.Linear(2 * d, d), nn.ReLU(), nn.Linear(d, c), nn.Sigmoid()
+        )
+
+    def weights(self, x0: Tensor, x1: Tensor, e0: Tensor, e1: Tensor):
+        """Channel weights, spatial weights and affinities of a pair.
+
+        Args:
+            x0: the pair, each B x C x H x W.
+            x1: the pair, each B x C x H x W.
+            e0: their embeddings, each B x C/8 x H x W.
+            e1: their embeddings, each B x C/8 x H x W.
+
+        Returns:
+            (p_0, p_1) each B x C x 1 x 1, (q_0, q_1) each B x 1 x H x W, (G_0, G_1) each B x N x
+            N.
+        """
         h0, h1 = [self.theta_channel(x.mean((2, 3))[..., None])[..., 0] for x in (x0, x1)]
-        G0, G1 = affinity(self.gamma_temporal(x0), self.beta_temporal(x1)), affinity(self.gamma_temporal(x1), self.beta_temporal(x0))
+        G0, G1 = (
+            affinity(self.gamma_temporal(x0), self.beta_temporal(x1)),
+            affinity(self.gamma_temporal(x1), self.beta_temporal(x0)),
+        )
         p = [self.channel_para(torch.cat(h, 1))[..., None, None] for h in ((h0, h1), (h1, h0))]
-        q = [self.te_para(torch.cat([self.tte_para(torch.cat(e, 1)), self.gg_temporal(_out_in(out, inn, x0))], 1))
-             for e, inn, out in (((e0, e1), G0, G1), ((e1, e0), G1, G0))]
+        q = [
+            self.te_para(
+                torch.cat(
+                    [self.tte_para(torch.cat(e, 1)), self.gg_temporal(_out_in(out, inn, x0))], 1
+                )
+            )
+            for e, inn, out in (((e0, e1), G0, G1), ((e1, e0), G1, G0))
+        ]
         return p, q, (G0, G1)
 
     def forward(self, x0, x1, e0, e1):
         (p0, p1), (q0, q1), _ = self.weights(x0, x1, e0, e1)
-        return F.relu(p0*q0*x0 + p1*q1*x1).square()
+        return F.relu(p0 * q0 * x0 + p1 * q1 * x1).square()
 
 # %% ../nbs/42_fusion.ipynb #60aa3a9a
 class SRAG(nn.Module):
-    "Spatial reference attention, each map of the pair by itself."
-    def __init__(self,
-        channels:int, # C
-        cells:int, # N, cells of a map
-    ):
+    """Spatial reference attention, each map of the pair by itself."""
+
+    def __init__(self, channels: int, cells: int):
+        """Make a SRAG.
+
+        Args:
+            channels: C.
+            cells: N, cells of a map.
+        """
         super().__init__()
-        c, d = channels, channels//8
+        c, d = channels, channels // 8
         self.alphi_appearance, self.delta_appearance = _conv_bn(c, d), _conv_bn(c, d)
-        self.gg_spatial = _conv_bn(2*cells, d)
-        self.spa_para = nn.Sequential(*_conv_bn(2*d, d), *_conv_bn(d, 1, act=nn.Sigmoid))
+        self.gg_spatial = _conv_bn(2 * cells, d)
+        self.spa_para = nn.Sequential(*_conv_bn(2 * d, d), *_conv_bn(d, 1, act=nn.Sigmoid))
         self.app_channel = nn.Sequential(nn.Linear(c, d), nn.ReLU(), nn.Linear(d, c), nn.Sigmoid())
 
-    def weights(self,
-        x:Tensor, # one map of the pair, B x C x H x W
-        e:Tensor, # its embedding, B x C/8 x H x W
-    ): # r B x C x 1 x 1, s B x 1 x H x W, G B x N x N
-        "Channel weights, spatial weights and affinity of a map."
+    def weights(self, x: Tensor, e: Tensor):
+        """Channel weights, spatial weights and affinity of a map.
+
+        Args:
+            x: one map of the pair, B x C x H x W.
+            e: its embedding, B x C/8 x H x W.
+
+        Returns:
+            r B x C x 1 x 1, s B x 1 x H x W, G B x N x N.
+        """
         G = affinity(self.alphi_appearance(x), self.delta_appearance(x))
-        return self.app_channel(x.mean((2, 3)))[..., None, None], self.spa_para(torch.cat([e, self.gg_spatial(_out_in(G, G, x))], 1)), G
+        return (
+            self.app_channel(x.mean((2, 3)))[..., None, None],
+            self.spa_para(torch.cat([e, self.gg_spatial(_out_in(G, G, x))], 1)),
+            G,
+        )
 
     def forward(self, y, x0, x1, e0, e1):
         (r0, s0, _), (r1, s1, _) = self.weights(x0, e0), self.weights(x1, e1)
-        return y + F.relu(r0*s0*x0 + r1*s1*x1)
+        return y + F.relu(r0 * s0 * x0 + r1 * s1 * x1)
 
 # %% ../nbs/42_fusion.ipynb #5ffcabce
 class STAM(nn.Module):
-    "One level of the pyramid: merges neighbours in pairs."
-    def __init__(self,
-        channels:int, # C
-        cells:int, # N, cells of a map
-    ):
+    """One level of the pyramid: merges neighbours in pairs."""
+
+    def __init__(self, channels: int, cells: int):
+        """Make a STAM.
+
+        Args:
+            channels: C.
+            cells: N, cells of a map.
+        """
         super().__init__()
         c = channels
-        self.Embeding = _conv_bn(c, c//4, c//8)
+        self.Embeding = _conv_bn(c, c // 4, c // 8)
         self.TRAG, self.SRAG = TRAG(c, cells), SRAG(c, cells)
-        self.conv_block = _conv_bn(c, c//4, c//4, c, kernel=(1, 3, 1))
+        self.conv_block = _conv_bn(c, c // 4, c // 4, c, kernel=(1, 3, 1))
 
-    def forward(self,
-        x:Tensor, # timeline, B x L x C x H x W, L even
-    ) -> Tensor: # B x L/2 x C x H x W
+    def forward(self, x: Tensor) -> Tensor:
+        """TODO.
+
+        Args:
+            x: timeline, B x L x C x H x W, L even.
+
+        Returns:
+            B x L/2 x C x H x W.
+        """
         pairs = x.flatten(0, 1).unflatten(0, (-1, 2))
         x0, x1 = pairs[:, 0], pairs[:, 1]
         e0, e1 = self.Embeding(pairs.flatten(0, 1)).unflatten(0, (-1, 2)).unbind(1)
@@ -110,51 +172,89 @@ class STAM(nn.Module):
 
 # %% ../nbs/42_fusion.ipynb #e433d375
 class Fusion(nn.Module):
-    "The pyramid that turns the maps of a clip into three verdicts."
+    """The pyramid that turns the maps of a clip into three verdicts."""
+
     levels = 3
-    def __init__(self,
-        analysis_channels:int=1024, # of the 3D map
-        texture_channels:int=2048, # of the texture map
-        side:int=4, # of the 3D map, in cells
-        channels:int=1024, # C
-        classes:int=2,
+
+    def __init__(
+        self,
+        analysis_channels: int = 1024,
+        texture_channels: int = 2048,
+        side: int = 4,
+        channels: int = 1024,
+        classes: int = 2,
     ):
+        """Make a Fusion.
+
+        Args:
+            analysis_channels: of the 3D map.
+            texture_channels: of the texture map.
+            side: of the 3D map, in cells.
+            channels: C.
+            classes: TODO.
+        """
         super().__init__()
-        if channels % 8: raise UsageError(f'fusion channels must be a multiple of 8, not {channels}')
-        c, self.channels, self.side = channels, channels, 2*side - 1
-        self.upsample = nn.Sequential(nn.ConvTranspose2d(analysis_channels, c, 3, 2, 1), nn.BatchNorm2d(c), nn.ReLU())
+        if channels % 8:
+            raise UsageError(f'fusion channels must be a multiple of 8, not {channels}')
+        c, self.channels, self.side = channels, channels, 2 * side - 1
+        self.upsample = nn.Sequential(
+            nn.ConvTranspose2d(analysis_channels, c, 3, 2, 1), nn.BatchNorm2d(c), nn.ReLU()
+        )
         self.down_channel = _conv_bn(texture_channels, c)
         self.layer1, self.layer2, self.layer3 = [STAM(c, self.side**2) for _ in range(self.levels)]
         self.bottleneck = nn.ModuleList([nn.BatchNorm1d(c) for _ in range(self.levels)])
         self.classifier = nn.ModuleList([nn.Linear(c, classes) for _ in range(self.levels)])
         for m in self.modules():
-            if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)): nn.init.kaiming_normal_(m.weight, mode='fan_in', nonlinearity='relu')
-        for b in self.bottleneck: b.bias.requires_grad_(False)
-        for l in self.classifier: nn.init.normal_(l.weight, std=.001); nn.init.zeros_(l.bias)
+            if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)):
+                nn.init.kaiming_normal_(m.weight, mode='fan_in', nonlinearity='relu')
+        for b in self.bottleneck:
+            b.bias.requires_grad_(False)
+        for l in self.classifier:
+            nn.init.normal_(l.weight, std=0.001)
+            nn.init.zeros_(l.bias)
 
-    def align(self,
-        a:Tensor, # 3D maps of n frames, n x A x k x k
-        c:Tensor, # their texture maps, n x B x (2k - 1) x (2k - 1)
-    ) -> Tensor: # n x 2 x C x (2k - 1) x (2k - 1)
-        "The two maps of each frame, brought to one shape."
+    def align(self, a: Tensor, c: Tensor) -> Tensor:
+        """The two maps of each frame, brought to one shape.
+
+        Args:
+            a: 3D maps of n frames, n x A x k x k.
+            c: their texture maps, n x B x (2k - 1) x (2k - 1).
+
+        Returns:
+            n x 2 x C x (2k - 1) x (2k - 1).
+        """
         with torch.autocast(a.device.type, enabled=False):
             return torch.stack([self.upsample(a.float()), self.down_channel(c.float())], 1)
 
-    def pyramid(self,
-        x:Tensor, # aligned maps of each clip's frames, B x T x 2 x C x H x W
-    ) -> Tensor: # logits B x 3 x classes
-        "Three levels of merging and their verdicts."
-        if x.shape[1] % 4: raise UsageError(f'a clip must have a multiple of 4 frames, not {x.shape[1]}')
+    def pyramid(self, x: Tensor) -> Tensor:
+        """Three levels of merging and their verdicts.
+
+        Args:
+            x: aligned maps of each clip's frames, B x T x 2 x C x H x W.
+
+        Returns:
+            logits B x 3 x classes.
+        """
+        if x.shape[1] % 4:
+            raise UsageError(f'a clip must have a multiple of 4 frames, not {x.shape[1]}')
         with torch.autocast(x.device.type, enabled=False):
             x, pooled, logits = x.float().flatten(1, 2), [], []
-            for level, bottleneck, classifier in zip((self.layer1, self.layer2, self.layer3), self.bottleneck, self.classifier):
+            for level, bottleneck, classifier in zip(
+                (self.layer1, self.layer2, self.layer3), self.bottleneck, self.classifier
+            ):
                 x = level(x)
                 pooled.append(x.mean((1, 3, 4)))
                 logits.append(classifier(bottleneck(torch.stack(pooled).mean(0))))
             return torch.stack(logits, 1)
 
-    def forward(self,
-        a:Tensor, # 3D maps, B x T x A x k x k
-        c:Tensor, # texture maps, B x T x B x (2k - 1) x (2k - 1)
-    ) -> Tensor: # logits B x 3 x classes
+    def forward(self, a: Tensor, c: Tensor) -> Tensor:
+        """TODO.
+
+        Args:
+            a: 3D maps, B x T x A x k x k.
+            c: texture maps, B x T x B x (2k - 1) x (2k - 1).
+
+        Returns:
+            logits B x 3 x classes.
+        """
         return self.pyramid(self.align(a.flatten(0, 1), c.flatten(0, 1)).unflatten(0, a.shape[:2]))

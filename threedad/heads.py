@@ -15,204 +15,450 @@ from .core import FileError, UsageError, natural_key
 from .morphable import LANDMARKS_68, MorphableModel, at_vertices
 
 # %% ../nbs/03_heads.ipynb #b5e4d174
-class _Note: # what a pickle of arrays asks for, written down instead of done
-    def __init__(self, *args): self.args, self.state = args, None
-    def __setstate__(self, state): self.state = state
-class _Dtype(_Note): pass
-class _Array(_Note): pass
-class _Buffer(_Note): pass
-class _Scalar(_Note): pass
-class _Bytes(_Note): pass
+class _Note:
+    """What a pickle of arrays asks for, written down instead of done."""
 
-_NOTES = {('numpy', 'dtype'): _Dtype, ('numpy', 'ndarray'): _Note, ('_codecs', 'encode'): _Bytes, ('builtins', 'bytes'): _Bytes, ('__builtin__', 'bytes'): _Bytes, ('collections', 'OrderedDict'): dict}
-for _m in ('numpy.core', 'numpy._core'): _NOTES |= {(_m + '.multiarray', '_reconstruct'): _Array, (_m + '.multiarray', 'scalar'): _Scalar, (_m + '.numeric', '_frombuffer'): _Buffer}
+    def __init__(self, *args):
+        self.args, self.state = args, None
 
+    def __setstate__(self, state):
+        self.state = state
+
+# %% ../nbs/03_heads.ipynb #c1b8b1dc
+class _Dtype(_Note):
+    pass
+
+# %% ../nbs/03_heads.ipynb #75110f78
+class _Array(_Note):
+    pass
+
+# %% ../nbs/03_heads.ipynb #81c5c5e3
+class _Buffer(_Note):
+    pass
+
+# %% ../nbs/03_heads.ipynb #ca48eb43
+class _Scalar(_Note):
+    pass
+
+# %% ../nbs/03_heads.ipynb #f29eb299
+class _Bytes(_Note):
+    pass
+
+# %% ../nbs/03_heads.ipynb #b99cd9de
+_NOTES = {
+    ('numpy', 'dtype'): _Dtype,
+    ('numpy', 'ndarray'): _Note,
+    ('_codecs', 'encode'): _Bytes,
+    ('builtins', 'bytes'): _Bytes,
+    ('__builtin__', 'bytes'): _Bytes,
+    ('collections', 'OrderedDict'): dict,
+}
+for _m in ('numpy.core', 'numpy._core'):
+    _NOTES |= {
+        (_m + '.multiarray', '_reconstruct'): _Array,
+        (_m + '.multiarray', 'scalar'): _Scalar,
+        (_m + '.numeric', '_frombuffer'): _Buffer,
+    }
+
+# %% ../nbs/03_heads.ipynb #f80d26cb
 class _Reader(pickle.Unpickler):
     def find_class(self, module, name):
-        if (module, name) not in _NOTES: raise pickle.UnpicklingError(f'refused: it asks for {module}.{name}, and only numpy arrays and plain containers are read')
+        if (module, name) not in _NOTES:
+            raise pickle.UnpicklingError(
+                f'refused: it asks for {module}.{name}, and only numpy arrays and plain containers are read'
+            )
         return _NOTES[module, name]
 
-def _made(x): # the notes of a pickle turned into arrays
-    if isinstance(x, dict): return {_made(k): _made(v) for k, v in x.items()}
-    if isinstance(x, (list, tuple, set)): return type(x)(map(_made, x))
+# %% ../nbs/03_heads.ipynb #8313889e
+def _made(x):
+    """The notes of a pickle turned into arrays."""
+    if isinstance(x, dict):
+        return {_made(k): _made(v) for k, v in x.items()}
+    if isinstance(x, (list, tuple, set)):
+        return type(x)(map(_made, x))
+
     def raw(b):
-        if not isinstance(b, (str, bytes, bytearray)): raise pickle.UnpicklingError('an array without bytes')
+        if not isinstance(b, (str, bytes, bytearray)):
+            raise pickle.UnpicklingError('an array without bytes')
         return b.encode('latin1') if isinstance(b, str) else bytes(b)
-    if isinstance(x, _Bytes): return raw(x.args[0]) if x.args else b''
+
+    if isinstance(x, _Bytes):
+        return raw(x.args[0]) if x.args else b''
     if isinstance(x, _Dtype):
         d = np.dtype(str(x.args[0]))
-        if d.kind not in 'biufcSU': raise pickle.UnpicklingError(f'refused: an array of type {d}, and only numbers and text are read')
+        if d.kind not in 'biufcSU':
+            raise pickle.UnpicklingError(
+                f'refused: an array of type {d}, and only numbers and text are read'
+            )
         return d.newbyteorder(x.state[1]) if x.state and x.state[1] in ('<', '>') else d
-    if isinstance(x, _Scalar): return np.frombuffer(raw(_made(x.args[1])), _made(x.args[0]), 1)[0]
+    if isinstance(x, _Scalar):
+        return np.frombuffer(raw(_made(x.args[1])), _made(x.args[0]), 1)[0]
     if isinstance(x, (_Array, _Buffer)):
-        shape, dtype, order, data = (x.state[1], x.state[2], 'F' if x.state[3] else 'C', x.state[4]) if isinstance(x, _Array) else (x.args[2], x.args[1], x.args[3], x.args[0])
+        shape, dtype, order, data = (
+            (x.state[1], x.state[2], 'F' if x.state[3] else 'C', x.state[4])
+            if isinstance(x, _Array)
+            else (x.args[2], x.args[1], x.args[3], x.args[0])
+        )
         return np.ndarray(_made(shape), _made(dtype), raw(_made(data)), order=order).copy(order)
-    if isinstance(x, _Note): raise pickle.UnpicklingError('an unfinished array')
+    if isinstance(x, _Note):
+        raise pickle.UnpicklingError('an unfinished array')
     return x
 
-def read_pickle(
-    path: str | Path,
-    limit: int = 1 << 29, # bytes
-): # dicts, lists, numbers, text and numpy arrays; `FileError` for anything else
-    "Read a pickle of numpy arrays without running any of it."
+# %% ../nbs/03_heads.ipynb #d4107e53
+def read_pickle(path: str | Path, limit: int = 1 << 29):
+    """Read a pickle of numpy arrays without running any of it.
+
+    Args:
+        path: TODO.
+        limit: bytes.
+
+    Returns:
+        dicts, lists, numbers, text and numpy arrays.
+
+    Raises:
+        FileError: for anything else.
+    """
     try:
-        if (size := os.path.getsize(path)) > limit: raise FileError(path, f'{size} bytes, over the limit of {limit}')
-        with open(path, 'rb') as f: return _made(_Reader(f, encoding='latin1').load())
-    except FileError: raise
-    except OSError as e: raise FileError(path, e.strerror or type(e).__name__) from e
-    except pickle.UnpicklingError as e: raise FileError(path, str(e)) from e
-    except Exception as e: raise FileError(path, f'not a pickle of numpy arrays ({type(e).__name__})') from e
+        if (size := os.path.getsize(path)) > limit:
+            raise FileError(path, f'{size} bytes, over the limit of {limit}')
+        with open(path, 'rb') as f:
+            return _made(_Reader(f, encoding='latin1').load())
+    except FileError:
+        raise
+    except OSError as e:
+        raise FileError(path, e.strerror or type(e).__name__) from e
+    except pickle.UnpicklingError as e:
+        raise FileError(path, str(e)) from e
+    except Exception as e:
+        raise FileError(path, f'not a pickle of numpy arrays ({type(e).__name__})') from e
 
 # %% ../nbs/03_heads.ipynb #b2e1d171
-def whiten(
-    p,    # ... x 62
-    mean, # 62
-    std,  # 62; where it is zero only the mean is taken off
-) -> np.ndarray: # ... x 62
-    "The code as a network sees it."
+def whiten(p, mean, std) -> np.ndarray:
+    """The code as a network sees it.
+
+    Args:
+        p: ... x 62.
+        mean: 62.
+        std: 62; where it is zero only the mean is taken off.
+
+    Returns:
+        ... x 62.
+    """
     std = np.asarray(std, float)
     return (np.asarray(p, float) - mean) / np.where(std > 0, std, 1)
 
-def unwhiten(
-    z,    # ... x 62
-    mean, # 62
-    std,  # 62
-) -> np.ndarray: # ... x 62
-    "The inverse of `whiten`."
+# %% ../nbs/03_heads.ipynb #4568d625
+def unwhiten(z, mean, std) -> np.ndarray:
+    """The inverse of `whiten`.
+
+    Args:
+        z: ... x 62.
+        mean: 62.
+        std: 62.
+
+    Returns:
+        ... x 62.
+    """
     std = np.asarray(std, float)
     return np.asarray(z, float) * np.where(std > 0, std, 1) + mean
 
-def load_mean_std(
-    path: str | Path, # .pkl of 3DDFA_V2, or .npz
-) -> tuple[np.ndarray, np.ndarray]: # mean and std, 62 each; `FileError` if the file holds anything else
-    "The numbers a code was whitened with."
+# %% ../nbs/03_heads.ipynb #3a8055f0
+def load_mean_std(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers a code was whitened with.
+
+    Args:
+        path: .pkl of 3DDFA_V2, or .npz.
+
+    Returns:
+        mean and std, 62 each.
+
+    Raises:
+        FileError: if the file holds anything else.
+    """
     if Path(path).suffix == '.npz':
         try:
-            with np.load(path, allow_pickle=False) as z: d = {k: z[k] for k in ('mean', 'std')}
-        except Exception as e: raise FileError(path, f'not an .npz with mean and std ({type(e).__name__})') from e
-    else: d = read_pickle(path)
-    try: mean, std = (np.asarray(d[k], float).ravel() for k in ('mean', 'std'))
-    except (TypeError, KeyError, ValueError) as e: raise FileError(path, 'holds no mean and std') from e
-    if not (mean.shape == std.shape == (62,) and np.isfinite([mean, std]).all() and (std >= 0).all()): raise FileError(path, f'mean and std must be 62 finite numbers each, std not negative; found {len(mean)} and {len(std)}')
+            with np.load(path, allow_pickle=False) as z:
+                d = {k: z[k] for k in ('mean', 'std')}
+        except Exception as e:
+            raise FileError(path, f'not an .npz with mean and std ({type(e).__name__})') from e
+    else:
+        d = read_pickle(path)
+    try:
+        mean, std = (np.asarray(d[k], float).ravel() for k in ('mean', 'std'))
+    except (TypeError, KeyError, ValueError) as e:
+        raise FileError(path, 'holds no mean and std') from e
+    if not (
+        mean.shape == std.shape == (62,) and np.isfinite([mean, std]).all() and (std >= 0).all()
+    ):
+        raise FileError(
+            path,
+            f'mean and std must be 62 finite numbers each, std not negative; found {len(mean)} and {len(std)}',
+        )
     return mean, std
 
 # %% ../nbs/03_heads.ipynb #b8e7d177
-def _assemble(mean, faces, identity, expression, actions, names, uv=None, marks=None, template=None):
-    "A model from arrays in the units of a file: V x 3, F x 3, k x V x 3, vertices of the 68 points, a head for finding mirror twins."
+def _assemble(
+    mean, faces, identity, expression, actions, names, uv=None, marks=None, template=None
+):
+    """A model from arrays in the units of a file.
+
+    V x 3, F x 3, k x V x 3, vertices of the 68 points, a head for finding mirror twins.
+    """
     from scipy.spatial import cKDTree
+
     template = mean if template is None else template
     V, faces = len(mean), np.ascontiguousarray(faces, np.int32)
     corner = mean[faces]
     normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    if (normal * (corner.mean(1) - mean.mean(0))).sum() < 0: faces = np.ascontiguousarray(faces[:, ::-1])
+    if (normal * (corner.mean(1) - mean.mean(0))).sum() < 0:
+        faces = np.ascontiguousarray(faces[:, ::-1])
     k68 = b68 = None
-    unit, k, b, ok = 1., np.zeros(478, np.int32), np.zeros((478, 3), np.float32), np.zeros(478, bool)
+    unit, k, b, ok = (
+        1.0,
+        np.zeros(478, np.int32),
+        np.zeros((478, 3), np.float32),
+        np.zeros(478, bool),
+    )
     if marks is not None:
         unit = float(np.linalg.norm(mean[marks[36:42]].mean(0) - mean[marks[42:48]].mean(0)))
         k68, b68 = at_vertices(faces, marks, V)
         inner = LANDMARKS_68[17:]
         k[inner], b[inner], ok[inner] = k68[17:], b68[17:], True
     mean, extent = mean / unit, np.ptp(mean, axis=0).max() / unit
-    if uv is None: uv = np.stack([.5 + np.arctan2(mean[:, 0], mean[:, 2] - mean[:, 2].max() + extent/2) / (2*np.pi), (mean[:, 1] - mean[:, 1].min()) / np.ptp(mean[:, 1])], 1)
-    weld = np.unique(np.round(mean / extent, 6) + 0., axis=0, return_inverse=True)[1].ravel()
+    if uv is None:
+        uv = np.stack(
+            [
+                0.5
+                + np.arctan2(mean[:, 0], mean[:, 2] - mean[:, 2].max() + extent / 2) / (2 * np.pi),
+                (mean[:, 1] - mean[:, 1].min()) / np.ptp(mean[:, 1]),
+            ],
+            1,
+        )
+    weld = np.unique(np.round(mean / extent, 6) + 0.0, axis=0, return_inverse=True)[1].ravel()
     single, whole = (lambda a: np.ascontiguousarray(a, np.float32)), (lambda a: a.astype(np.int32))
-    bases = [single(np.asarray(B, float).reshape(-1, V, 3) / unit) for B in (identity, expression, actions)]
-    return MorphableModel(single(mean), *bases, list(names), faces, single(uv), np.zeros(len(faces), np.uint8), ['face'], whole(weld), whole(cKDTree(template).query(template * [-1, 1, 1])[1]),
-                          k, b, ok, k68, b68, {'unit': unit})
+    bases = [
+        single(np.asarray(B, float).reshape(-1, V, 3) / unit)
+        for B in (identity, expression, actions)
+    ]
+    return MorphableModel(
+        single(mean),
+        *bases,
+        list(names),
+        faces,
+        single(uv),
+        np.zeros(len(faces), np.uint8),
+        ['face'],
+        whole(weld),
+        whole(cKDTree(template).query(template * [-1, 1, 1])[1]),
+        k,
+        b,
+        ok,
+        k68,
+        b68,
+        {'unit': unit},
+    )
 
 # %% ../nbs/03_heads.ipynb #bae9d179
 def load_bfm(
-    path: str | Path,           # bfm_noneck_v3.pkl
-    triangles: str | Path,      # tri.pkl
-    stats: str | Path | tuple | None = None, # file for `load_mean_std`, or mean and std
-) -> MorphableModel:            # 40 identity and 10 expression components, or as many as there are; no actions
-    "A user's own Basel face model in the form of 3DDFA_V2."
+    path: str | Path, triangles: str | Path, stats: str | Path | tuple | None = None
+) -> MorphableModel:
+    """A user's own Basel face model in the form of 3DDFA_V2.
+
+    Args:
+        path: bfm_noneck_v3.pkl.
+        triangles: tri.pkl.
+        stats: file for `load_mean_std`, or mean and std.
+
+    Returns:
+        40 identity and 10 expression components, or as many as there are; no actions.
+    """
     d, tri = read_pickle(path), read_pickle(triangles)
     try:
-        u, shape, expression, keys = (np.asarray(d[k]) for k in ('u', 'w_shp', 'w_exp', 'keypoints'))
+        u, shape, expression, keys = (
+            np.asarray(d[k]) for k in ('u', 'w_shp', 'w_exp', 'keypoints')
+        )
         u = u.astype(float).ravel()
         N = len(u) // 3
-        shape, expression, keys = shape.astype(float)[:, :40], expression.astype(float)[:, :10], keys.ravel().astype(np.int64)
-    except (KeyError, TypeError, ValueError, IndexError) as e: raise FileError(path, f'not a face model of 3DDFA_V2 (u, w_shp, w_exp, keypoints): {type(e).__name__} {e}') from e
-    if not N or len(u) % 3 or len(shape) != len(u) or len(expression) != len(u): raise FileError(path, f'u, w_shp and w_exp have {len(u)}, {len(shape)} and {len(expression)} rows; they must be the same multiple of three')
-    if len(keys) == 204: keys = keys[::3] // 3
-    if len(keys) != 68 or keys.min() < 0 or keys.max() >= N: raise FileError(path, f'keypoints must be 204 indices into 3 x {N} coordinates, or 68 vertices')
-    if not all(np.isfinite(a).all() for a in (u, shape, expression)): raise FileError(path, 'holds numbers that are not finite')
+        shape, expression, keys = (
+            shape.astype(float)[:, :40],
+            expression.astype(float)[:, :10],
+            keys.ravel().astype(np.int64),
+        )
+    except (KeyError, TypeError, ValueError, IndexError) as e:
+        raise FileError(
+            path,
+            f'not a face model of 3DDFA_V2 (u, w_shp, w_exp, keypoints): {type(e).__name__} {e}',
+        ) from e
+    if not N or len(u) % 3 or len(shape) != len(u) or len(expression) != len(u):
+        raise FileError(
+            path,
+            f'u, w_shp and w_exp have {len(u)}, {len(shape)} and {len(expression)} rows; they must be the same multiple of three',
+        )
+    if len(keys) == 204:
+        keys = keys[::3] // 3
+    if len(keys) != 68 or keys.min() < 0 or keys.max() >= N:
+        raise FileError(
+            path, f'keypoints must be 204 indices into 3 x {N} coordinates, or 68 vertices'
+        )
+    if not all(np.isfinite(a).all() for a in (u, shape, expression)):
+        raise FileError(path, 'holds numbers that are not finite')
     tri = np.asarray(tri)
-    if tri.ndim != 2 or 3 not in tri.shape or tri.dtype.kind not in 'iuf': raise FileError(triangles, f'not a list of triangles (3 x F or F x 3), but {tri.dtype} of shape {tri.shape}')
+    if tri.ndim != 2 or 3 not in tri.shape or tri.dtype.kind not in 'iuf':
+        raise FileError(
+            triangles,
+            f'not a list of triangles (3 x F or F x 3), but {tri.dtype} of shape {tri.shape}',
+        )
     tri = (tri.T if tri.shape[0] == 3 and tri.shape[1] != 3 else tri).astype(np.int64)
-    if tri.min() < 0 or tri.max() >= N: raise FileError(triangles, f'names vertex {tri.max() if tri.max() >= N else tri.min()} of a model with {N}')
+    if tri.min() < 0 or tri.max() >= N:
+        raise FileError(
+            triangles,
+            f'names vertex {tri.max() if tri.max() >= N else tri.min()} of a model with {N}',
+        )
     neutral = u.reshape(N, 3)
     if stats is not None:
         mean, std = stats if isinstance(stats, tuple) else load_mean_std(stats)
-        ms, ss, me, se = mean[12:12 + shape.shape[1]], std[12:12 + shape.shape[1]], mean[52:52 + expression.shape[1]], std[52:52 + expression.shape[1]]
+        ms, ss, me, se = (
+            mean[12 : 12 + shape.shape[1]],
+            std[12 : 12 + shape.shape[1]],
+            mean[52 : 52 + expression.shape[1]],
+            std[52 : 52 + expression.shape[1]],
+        )
         u, shape, expression = u + shape @ ms + expression @ me, shape * ss, expression * se
-    return _assemble(u.reshape(N, 3), tri, shape.T, expression.T, np.zeros((0, N, 3)), [], marks=keys, template=neutral)
+    return _assemble(
+        u.reshape(N, 3),
+        tri,
+        shape.T,
+        expression.T,
+        np.zeros((0, N, 3)),
+        [],
+        marks=keys,
+        template=neutral,
+    )
 
 # %% ../nbs/03_heads.ipynb #beedd17d
-def _read_obj(path, limit=1 << 28): # vertices, texture coordinates, triangles, their texture ids (-1 where none)
+def _read_obj(path, limit=1 << 28):
+    """Vertices, texture coordinates, triangles, their texture ids (-1 where none)."""
     V, T, F, FT = [], [], [], []
     try:
-        if (size := os.path.getsize(path)) > limit: raise FileError(path, f'{size} bytes, over the limit of {limit}')
+        if (size := os.path.getsize(path)) > limit:
+            raise FileError(path, f'{size} bytes, over the limit of {limit}')
         with open(path, encoding='utf-8', errors='replace') as f:
             for line in f:
                 kind, *rest = line.split() or ['']
-                if kind == 'v': V.append([float(x) for x in rest[:3]])
-                elif kind == 'vt': T.append([float(x) for x in rest[:2]])
+                if kind == 'v':
+                    V.append([float(x) for x in rest[:3]])
+                elif kind == 'vt':
+                    T.append([float(x) for x in rest[:2]])
                 elif kind == 'f':
                     v, t = zip(*((q + ['0'])[:2] for q in (r.split('/') for r in rest)))
-                    v, t = [int(i) - 1 if int(i) > 0 else len(V) + int(i) for i in v], [int(i or 0) - 1 if int(i or 0) >= 0 else len(T) + int(i) for i in t]
-                    for i in range(1, len(v) - 1): F.append([v[0], v[i], v[i+1]]); FT.append([t[0], t[i], t[i+1]])
-        V, F, FT = np.array(V, float).reshape(-1, 3), np.array(F, np.int64).reshape(-1, 3), np.array(FT, np.int64).reshape(-1, 3)
-        if not len(V) or not np.isfinite(V).all(): raise ValueError('no finite vertices')
-        if len(F) and (F.min() < 0 or F.max() >= len(V) or FT.max() >= len(T)): raise ValueError('a face names a vertex that is not there')
-    except OSError as e: raise FileError(path, e.strerror or type(e).__name__) from e
-    except (ValueError, IndexError) as e: raise FileError(path, f'not a Wavefront mesh ({e})') from e
+                    v, t = (
+                        [int(i) - 1 if int(i) > 0 else len(V) + int(i) for i in v],
+                        [int(i or 0) - 1 if int(i or 0) >= 0 else len(T) + int(i) for i in t],
+                    )
+                    for i in range(1, len(v) - 1):
+                        F.append([v[0], v[i], v[i + 1]])
+                        FT.append([t[0], t[i], t[i + 1]])
+        V, F, FT = (
+            np.array(V, float).reshape(-1, 3),
+            np.array(F, np.int64).reshape(-1, 3),
+            np.array(FT, np.int64).reshape(-1, 3),
+        )
+        if not len(V) or not np.isfinite(V).all():
+            raise ValueError('no finite vertices')
+        if len(F) and (F.min() < 0 or F.max() >= len(V) or FT.max() >= len(T)):
+            raise ValueError('a face names a vertex that is not there')
+    except OSError as e:
+        raise FileError(path, e.strerror or type(e).__name__) from e
+    except (ValueError, IndexError) as e:
+        raise FileError(path, f'not a Wavefront mesh ({e})') from e
     return V, np.array(T, float).reshape(-1, 2), F, FT
 
-def _components(D, count): # principal components through zero of n x V x 3, one standard deviation each
-    if not len(D): return D
+# %% ../nbs/03_heads.ipynb #fc4dff22
+def _components(D, count):
+    """Principal components through zero of n x V x 3, one standard deviation each."""
+    if not len(D):
+        return D
     _, s, B = np.linalg.svd(D.reshape(len(D), -1), full_matrices=False)
     keep = min(count, int((s > 1e-6 * s[0]).sum())) if s[0] > 0 else 0
     B = B[:keep] * (s[:keep] / np.sqrt(len(D)))[:, None]
     return (B * np.where(B.sum(1) < 0, -1, 1)[:, None]).reshape(keep, -1, 3)
 
+# %% ../nbs/03_heads.ipynb #60565168
 def load_blendshapes(
-    neutral: str | Path,              # .obj of the head at rest: x right, y up, z to the viewer
-    shapes: str | Path | dict,        # folder of .obj files named like the actions, or name to file
-    people: str | Path | list = (),   # folder or list of .obj files: neutral heads of other people
-    landmarks=None,                   # 68 vertices in iBUG's order, numbered from 0 as in the file
-    seed: int = 0,                    # of the mixtures behind the expression components
-) -> MorphableModel:                  # a unit of one eye distance if `landmarks` are given, else as in the file
-    "A head model from Wavefront files that share one topology."
+    neutral: str | Path,
+    shapes: str | Path | dict,
+    people: str | Path | list = (),
+    landmarks=None,
+    seed: int = 0,
+) -> MorphableModel:
+    """A head model from Wavefront files that share one topology.
+
+    Args:
+        neutral: .obj of the head at rest: x right, y up, z to the viewer.
+        shapes: folder of .obj files named like the actions, or name to file.
+        people: folder or list of .obj files: neutral heads of other people.
+        landmarks: 68 vertices in iBUG's order, numbered from 0 as in the file.
+        seed: of the mixtures behind the expression components.
+
+    Returns:
+        a unit of one eye distance if `landmarks` are given, else as in the file.
+    """
+
     def listed(x):
-        if not isinstance(x, (str, Path)): return list(x)
+        if not isinstance(x, (str, Path)):
+            return list(x)
         found = sorted(Path(x).glob('*.obj'), key=natural_key)
-        if not found: raise FileError(x, 'holds no .obj files')
+        if not found:
+            raise FileError(x, 'holds no .obj files')
         return found
-    named = {k: Path(f) for k, f in shapes.items()} if isinstance(shapes, dict) else {f.stem: f for f in listed(shapes) if f.resolve() != Path(neutral).resolve()}
+
+    named = (
+        {k: Path(f) for k, f in shapes.items()}
+        if isinstance(shapes, dict)
+        else {f.stem: f for f in listed(shapes) if f.resolve() != Path(neutral).resolve()}
+    )
     V0, T, F, FT = _read_obj(neutral)
-    if not len(F): raise FileError(neutral, 'has no faces')
+    if not len(F):
+        raise FileError(neutral, 'has no faces')
     pairs, corner = np.unique(np.stack([F.ravel(), FT.ravel()], 1), axis=0, return_inverse=True)
     at, faces = pairs[:, 0], corner.reshape(-1, 3)
+
     def moved(path):
         V, _, G, _ = _read_obj(path)
-        if len(V) != len(V0) or len(G) and not np.array_equal(G, F): raise FileError(path, f'not the topology of {neutral}: {len(V)} vertices and {len(G)} triangles, not {len(V0)} and {len(F)}')
+        if len(V) != len(V0) or len(G) and not np.array_equal(G, F):
+            raise FileError(
+                path,
+                f'not the topology of {neutral}: {len(V)} vertices and {len(G)} triangles, not {len(V0)} and {len(F)}',
+            )
         return (V - V0)[at]
+
     actions = np.array([moved(f) for f in named.values()]).reshape(-1, len(at), 3)
     others = np.array([moved(f) for f in listed(people)]).reshape(-1, len(at), 3)
     g, mixed = np.random.default_rng(seed), actions
-    A = g.beta(.5, 1.5, (2000, len(actions))) * (g.random((2000, len(actions))) < .4)
+    A = g.beta(0.5, 1.5, (2000, len(actions))) * (g.random((2000, len(actions))) < 0.4)
     if len(actions):
-        _, s, W = np.linalg.svd(A, full_matrices=False) # A = U s W, so the few rows s W actions have the components of all mixtures
-        mixed = np.tensordot(s[:, None]*W, actions, 1) * np.sqrt(len(s)/len(A))
+        # A = U s W, so the few rows s W actions have the components of all mixtures
+        _, s, W = np.linalg.svd(A, full_matrices=False)
+        mixed = np.tensordot(s[:, None] * W, actions, 1) * np.sqrt(len(s) / len(A))
     marks = None
     if landmarks is not None:
         marks = np.asarray(landmarks, np.int64).ravel()
-        if len(marks) != 68 or marks.min() < 0 or marks.max() >= len(V0): raise UsageError(f'landmarks must be 68 vertices, numbered from 0 to {len(V0) - 1}')
+        if len(marks) != 68 or marks.min() < 0 or marks.max() >= len(V0):
+            raise UsageError(f'landmarks must be 68 vertices, numbered from 0 to {len(V0) - 1}')
         first = {v: i for i, v in reversed(list(enumerate(at)))}
-        if missing := [v for v in marks if v not in first]: raise UsageError(f'landmark at vertex {missing[0]}, which no triangle has')
+        if missing := [v for v in marks if v not in first]:
+            raise UsageError(f'landmark at vertex {missing[0]}, which no triangle has')
         marks = np.array([first[v] for v in marks])
     X, centre = V0[at], others.mean(0) if len(others) else np.zeros((len(at), 3))
     middle = X[marks].mean(0) if marks is not None else (X.min(0) + X.max(0)) / 2
-    return _assemble(X + centre - middle, faces, _components(others - centre, 40), _components(mixed, 10), actions, named, T[pairs[:, 1]] if len(T) and (pairs[:, 1] >= 0).all() else None, marks, X - middle)
+    return _assemble(
+        X + centre - middle,
+        faces,
+        _components(others - centre, 40),
+        _components(mixed, 10),
+        actions,
+        named,
+        T[pairs[:, 1]] if len(T) and (pairs[:, 1] >= 0).all() else None,
+        marks,
+        X - middle,
+    )

@@ -17,146 +17,261 @@ from .video import crop
 
 # %% ../nbs/11_landmarks.ipynb #7781681e
 @contextlib.contextmanager
-def _quiet(): # silence C libraries that write to file descriptor 2
-    try: saved = os.dup(2)
-    except OSError: yield; return
-    with open(os.devnull, 'w') as null: os.dup2(null.fileno(), 2)
-    try: yield
-    finally: os.dup2(saved, 2); os.close(saved)
+def _quiet():
+    """Silence C libraries that write to file descriptor 2."""
+    try:
+        saved = os.dup(2)
+    except OSError:
+        yield
+        return
+    with open(os.devnull, 'w') as null:
+        os.dup2(null.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
+# %% ../nbs/11_landmarks.ipynb #835f7c1b
 class _Network:
-    "One network of `face_landmarker.task`, on one thread."
+    """One network of `face_landmarker.task`, on one thread."""
+
     def __init__(self, name):
-        with zipfile.ZipFile(asset('face_landmarker.task')) as z: content = z.read(f'{name}.tflite')
+        with zipfile.ZipFile(asset('face_landmarker.task')) as z:
+            content = z.read(f'{name}.tflite')
         with _quiet():
             from ai_edge_litert.interpreter import Interpreter
+
             self.net = Interpreter(model_content=content, num_threads=1)
             self.net.allocate_tensors()
         self.input = self.net.get_input_details()[0]['index']
         self.outputs = {o['name']: o['index'] for o in self.net.get_output_details()}
 
-    def __call__(self, paint): # a function that fills the input, H x W x 3 float32, in place -> {name: array}
+    def __call__(self, paint):
+        """A function that fills the input, H x W x 3 float32, in place -> {name: array}."""
         paint(self.net.tensor(self.input)()[0])
         self.net.invoke()
         return {name: self.net.get_tensor(i) for name, i in self.outputs.items()}
 
 # %% ../nbs/11_landmarks.ipynb #0ac3bc1e
 class Detection(NamedTuple):
-    "A face as the detector sees it."
-    score: float
-    box: np.ndarray    # x0, y0, x1, y1
-    points: np.ndarray # 6 x 2: eye, eye, nose, mouth, ear, ear
+    """A face as the detector sees it.
 
+    Attributes:
+        score: TODO.
+        box: x0, y0, x1, y1.
+        points: 6 x 2: eye, eye, nose, mouth, ear, ear.
+    """
+
+    score: float
+    box: np.ndarray
+    points: np.ndarray
+
+# %% ../nbs/11_landmarks.ipynb #d45cd3de
 def _anchors():
-    def grid(n, k): return np.repeat(np.stack(np.meshgrid(*[(np.arange(n) + .5)/n]*2), -1).reshape(-1, 2), k, 0)
+    def grid(n, k):
+        return np.repeat(
+            np.stack(np.meshgrid(*[(np.arange(n) + 0.5) / n] * 2), -1).reshape(-1, 2), k, 0
+        )
+
     return np.concatenate([grid(16, 2), grid(8, 6)])
 
-def _decode(values, logits, anchors, threshold): # 896 x 16, 896 -> scores, boxes n x 4, points n x 6 x 2, all in 0..1
-    score = 1/(1 + np.exp(-np.clip(logits, -50, 50)))
+# %% ../nbs/11_landmarks.ipynb #66b8e0fc
+def _decode(values, logits, anchors, threshold):
+    """896 x 16, 896 -> scores, boxes n x 4, points n x 6 x 2, all in 0..1."""
+    score = 1 / (1 + np.exp(-np.clip(logits, -50, 50)))
     k = score > threshold
-    v, a = values[k].reshape(-1, 8, 2)/128, anchors[k]
-    centre, half = v[:, 0] + a, v[:, 1]/2
+    v, a = values[k].reshape(-1, 8, 2) / 128, anchors[k]
+    centre, half = v[:, 0] + a, v[:, 1] / 2
     return score[k], np.concatenate([centre - half, centre + half], 1), v[:, 2:] + a[:, None]
 
 # %% ../nbs/11_landmarks.ipynb #e99125c5
-def iou(a, b): # boxes (..., 4): intersection over union
+def iou(a, b):
+    """Boxes (..., 4): intersection over union."""
     lo, hi = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
     both = np.prod(np.clip(hi - lo, 0, None), -1)
-    return both/np.maximum(np.prod(a[..., 2:] - a[..., :2], -1) + np.prod(b[..., 2:] - b[..., :2], -1) - both, 1e-9)
+    return both / np.maximum(
+        np.prod(a[..., 2:] - a[..., :2], -1) + np.prod(b[..., 2:] - b[..., :2], -1) - both, 1e-9
+    )
 
-def _suppress(score, box, points, overlap=.3):
+# %% ../nbs/11_landmarks.ipynb #f0e81a9e
+def _suppress(score, box, points, overlap=0.3):
     out, order = [], np.argsort(-score, kind='stable')
     while len(order):
         same = iou(box[order[0]], box[order]) > overlap
         same[0] = True
         group = order[same]
-        w = score[group]/score[group].sum()
-        out.append(Detection(float(score[order[0]]), w @ box[group], np.tensordot(w, points[group], 1)))
+        w = score[group] / score[group].sum()
+        out.append(
+            Detection(float(score[order[0]]), w @ box[group], np.tensordot(w, points[group], 1))
+        )
         order = order[~same]
     return out
 
 # %% ../nbs/11_landmarks.ipynb #15bd98f3
-def _windows(height, width, side): # square windows that cover the picture, overlapping by half or more
-    def starts(length): return np.linspace(0, length - side, max(math.ceil(2*length/side) - 1, 1)).round().astype(int)
+def _windows(height, width, side):
+    """Square windows that cover the picture, overlapping by half or more."""
+
+    def starts(length):
+        return (
+            np.linspace(0, length - side, max(math.ceil(2 * length / side) - 1, 1))
+            .round()
+            .astype(int)
+        )
+
     return [(x, y, side, side) for y in starts(height) for x in starts(width)]
 
+# %% ../nbs/11_landmarks.ipynb #4c5d747b
 class FaceDetector:
-    "Finds faces in a picture."
-    def __init__(self,
-        threshold: float = .5, # least score of a detection
-    ):
+    """Finds faces in a picture."""
+
+    def __init__(self, threshold: float = 0.5):
+        """Make a FaceDetector.
+
+        Args:
+            threshold: least score of a detection.
+        """
         self.threshold, self.net, self.anchors = threshold, _Network('face_detector'), _anchors()
 
-    def _look(self, image, x, y, w, h): # the faces in one window, in picture pixels
-        s = 128/max(w, h)
-        small = cv2.resize(image[y:y + h, x:x + w], (max(round(w*s), 1), max(round(h*s), 1)), interpolation=cv2.INTER_AREA)
-        dy, dx = (128 - small.shape[0])//2, (128 - small.shape[1])//2
+    def _look(self, image, x, y, w, h):
+        """The faces in one window, in picture pixels."""
+        s = 128 / max(w, h)
+        small = cv2.resize(
+            image[y : y + h, x : x + w],
+            (max(round(w * s), 1), max(round(h * s), 1)),
+            interpolation=cv2.INTER_AREA,
+        )
+        dy, dx = (128 - small.shape[0]) // 2, (128 - small.shape[1]) // 2
+
         def paint(pixels):
-            part = pixels[dy:dy + small.shape[0], dx:dx + small.shape[1]]
+            part = pixels[dy : dy + small.shape[0], dx : dx + small.shape[1]]
             pixels[:] = 0
             np.subtract(np.divide(small, np.float32(127.5), out=part), 1, out=part)
-        r = self.net(paint)
-        score, box, points = _decode(r['regressors'][0], r['classificators'][0, :, 0], self.anchors, self.threshold)
-        shift, scale = np.array([dx, dy]), np.array([w/small.shape[1], h/small.shape[0]])
-        return score, (box.reshape(-1, 2, 2)*128 - shift).reshape(-1, 4)*np.tile(scale, 2) + (x, y, x, y), (points*128 - shift)*scale + (x, y)
 
-    def __call__(self,
-        image: np.ndarray,      # uint8 H x W x 3 RGB
-        thorough: bool = False, # also search square windows, for small faces
-    ) -> list[Detection]:       # best first
-        "The faces of one picture."
-        full, k = image.shape[1::-1], max(min(image.shape[:2])//512, 1)
-        if k > 1: image = cv2.resize(image, (full[0]//k, full[1]//k), interpolation=cv2.INTER_AREA)
+        r = self.net(paint)
+        score, box, points = _decode(
+            r['regressors'][0], r['classificators'][0, :, 0], self.anchors, self.threshold
+        )
+        shift, scale = np.array([dx, dy]), np.array([w / small.shape[1], h / small.shape[0]])
+        return (
+            score,
+            (box.reshape(-1, 2, 2) * 128 - shift).reshape(-1, 4) * np.tile(scale, 2)
+            + (x, y, x, y),
+            (points * 128 - shift) * scale + (x, y),
+        )
+
+    def __call__(self, image: np.ndarray, thorough: bool = False) -> list[Detection]:
+        """The faces of one picture.
+
+        Args:
+            image: uint8 H x W x 3 RGB.
+            thorough: also search square windows, for small faces.
+
+        Returns:
+            best first.
+        """
+        full, k = image.shape[1::-1], max(min(image.shape[:2]) // 512, 1)
+        if k > 1:
+            image = cv2.resize(image, (full[0] // k, full[1] // k), interpolation=cv2.INTER_AREA)
         h, w = image.shape[:2]
         passes = [[(0, 0, w, h)]]
-        if thorough: passes = [passes[0] + (_windows(h, w, min(h, w)) if h != w else []), _windows(h, w, max(min(h, w)//2, 1))]
-        grow = np.array(full)/(w, h)
+        if thorough:
+            passes = [
+                passes[0] + (_windows(h, w, min(h, w)) if h != w else []),
+                _windows(h, w, max(min(h, w) // 2, 1)),
+            ]
+        grow = np.array(full) / (w, h)
         for windows in passes:
-            found = _suppress(*map(np.concatenate, zip(*(self._look(image, *window) for window in windows))))
-            if found: return [d._replace(box=d.box*np.tile(grow, 2), points=d.points*grow) for d in found]
+            found = _suppress(
+                *map(np.concatenate, zip(*(self._look(image, *window) for window in windows)))
+            )
+            if found:
+                return [
+                    d._replace(box=d.box * np.tile(grow, 2), points=d.points * grow) for d in found
+                ]
         return []
 
 # %% ../nbs/11_landmarks.ipynb #dd80710f
-RIGHT_EYE, LEFT_EYE = 33, 263 # outer corners, named for the person's own sides
+RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners, named for the person's own sides
 
+# %% ../nbs/11_landmarks.ipynb #e93669ee
 class Roi(NamedTuple):
-    "A square region that holds a face."
-    centre: np.ndarray # x, y
-    side: float        # pixels
-    angle: float       # radians, of the eye line
+    """A square region that holds a face.
 
-def _upright(angle): # 2 x 2 rotation that levels an eye line
+    Attributes:
+        centre: x, y.
+        side: pixels.
+        angle: radians, of the eye line.
+    """
+
+    centre: np.ndarray
+    side: float
+    angle: float
+
+# %% ../nbs/11_landmarks.ipynb #0ed4d834
+def _upright(angle):
+    """2 x 2 rotation that levels an eye line."""
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, s], [-s, c]])
 
-def roi_of(points, start, end): # the square around points, turned with the line from one point to another
+# %% ../nbs/11_landmarks.ipynb #db6a1095
+def roi_of(points, start, end):
+    """The square around points, turned with the line from one point to another."""
     x, y = np.ascontiguousarray(points[:, :2].T, np.float64)
     angle = math.atan2(y[end] - y[start], x[end] - x[start])
     c, s = math.cos(angle), math.sin(angle)
-    u, v = c*x + s*y, c*y - s*x
+    u, v = c * x + s * y, c * y - s * x
     (left, right), (top, bottom) = ((w.min(), w.max()) for w in (u, v))
-    return Roi(np.array([left + right, top + bottom])/2 @ _upright(angle), 1.5*max(right - left, bottom - top), angle)
+    return Roi(
+        np.array([left + right, top + bottom]) / 2 @ _upright(angle),
+        1.5 * max(right - left, bottom - top),
+        angle,
+    )
 
-def first_roi(d): # the same from a detection, whose points do not span the face
+# %% ../nbs/11_landmarks.ipynb #6d8d8097
+def first_roi(d):
+    """The same from a detection, whose points do not span the face."""
     line = d.points[1] - d.points[0]
-    return Roi((d.box[:2] + d.box[2:])/2, 1.5*(d.box[2:] - d.box[:2]).max(), np.arctan2(line[1], line[0]))
+    return Roi(
+        (d.box[:2] + d.box[2:]) / 2,
+        1.5 * (d.box[2:] - d.box[:2]).max(),
+        np.arctan2(line[1], line[0]),
+    )
 
-def _square(roi, size): # the 2 x 3 matrix that maps the region to size x size pixels
-    a = _upright(roi.angle)*size/roi.side
-    return np.concatenate([a, (size/2 - a @ roi.centre)[:, None]], 1)
+# %% ../nbs/11_landmarks.ipynb #8ad91dd0
+def _square(roi, size):
+    """The 2 x 3 matrix that maps the region to size x size pixels."""
+    a = _upright(roi.angle) * size / roi.side
+    return np.concatenate([a, (size / 2 - a @ roi.centre)[:, None]], 1)
 
 # %% ../nbs/11_landmarks.ipynb #a92e638a
 class Landmarker:
-    "Places 478 points on a face."
-    def __init__(self): self.net = _Network('face_landmarks_detector')
+    """Places 478 points on a face."""
 
-    def __call__(self,
-        image: np.ndarray, # uint8 H x W x 3 RGB
-        roi: Roi,          # where the face is
-    ) -> tuple[np.ndarray, float]: # 478 x 3 points (x, y, depth in pixels), probability that this is a face
-        "The points of one face."
+    def __init__(self):
+        self.net = _Network('face_landmarks_detector')
+
+    def __call__(self, image: np.ndarray, roi: Roi) -> tuple[np.ndarray, float]:
+        """The points of one face.
+
+        Args:
+            image: uint8 H x W x 3 RGB.
+            roi: where the face is.
+
+        Returns:
+            478 x 3 points (x, y, depth in pixels), probability that this is a face.
+        """
         matrix = _square(roi, 256)
-        r = self.net(lambda pixels: np.multiply(crop(image, matrix, 256), np.float32(1/255), out=pixels))
-        p, back = r['Identity'].reshape(478, 3).astype(np.float64), cv2.invertAffineTransform(matrix)
-        points = np.concatenate([p[:, :2] @ back[:, :2].T + back[:, 2], -p[:, 2:]*roi.side/256], 1)
-        return points.astype(np.float32), 1/(1 + math.exp(-min(max(r['Identity_1'].item(), -50.), 50.)))
+        r = self.net(
+            lambda pixels: np.multiply(crop(image, matrix, 256), np.float32(1 / 255), out=pixels)
+        )
+        p, back = (
+            r['Identity'].reshape(478, 3).astype(np.float64),
+            cv2.invertAffineTransform(matrix),
+        )
+        points = np.concatenate(
+            [p[:, :2] @ back[:, :2].T + back[:, 2], -p[:, 2:] * roi.side / 256], 1
+        )
+        return points.astype(np.float32), 1 / (
+            1 + math.exp(-min(max(r['Identity_1'].item(), -50.0), 50.0))
+        )

@@ -19,230 +19,481 @@ from .core import AssetError, UsageError, asset
 # %% ../nbs/02_morphable.ipynb #5fa38c4d
 @dataclass(eq=False)
 class MorphableModel:
-    "A linear head model: mean, identity, expression and named actions on one mesh."
-    mean: np.ndarray            # V x 3, inter-ocular distances, x right, y up, z to the viewer
-    identity: np.ndarray        # 40 x V x 3, one standard deviation each
-    expression: np.ndarray      # 10 x V x 3, one standard deviation each
-    actions: np.ndarray         # 52 x V x 3, displacement at full activation
+    """A linear head model: mean, identity, expression and named actions on one mesh.
+
+    Attributes:
+        mean: V x 3, inter-ocular distances, x right, y up, z to the viewer.
+        identity: 40 x V x 3, one standard deviation each.
+        expression: 10 x V x 3, one standard deviation each.
+        actions: 52 x V x 3, displacement at full activation.
+        action_names: TODO.
+        faces: F x 3, counter-clockwise seen from outside.
+        uv: V x 2, v upwards, in 0..1.
+        region: F, index into `region_names`.
+        region_names: TODO.
+        weld: V, vertices with the same number are one point of the surface.
+        mirror: V, the vertex on the other side of the head.
+        landmark_faces: 478, triangle under each landmark of the tracker.
+        landmark_bary: 478 x 3, barycentric coordinates in it.
+        landmark_ok: 478, False where the landmark has no reliable place on the mesh.
+        landmark68_faces: 68, the same for the points of iBUG.
+        landmark68_bary: 68 x 3.
+        info: TODO.
+    """
+
+    mean: np.ndarray
+    identity: np.ndarray
+    expression: np.ndarray
+    actions: np.ndarray
     action_names: list[str]
-    faces: np.ndarray           # F x 3, counter-clockwise seen from outside
-    uv: np.ndarray              # V x 2, v upwards, in 0..1
-    region: np.ndarray          # F, index into `region_names`
+    faces: np.ndarray
+    uv: np.ndarray
+    region: np.ndarray
     region_names: list[str]
-    weld: np.ndarray            # V, vertices with the same number are one point of the surface
-    mirror: np.ndarray          # V, the vertex on the other side of the head
-    landmark_faces: np.ndarray  # 478, triangle under each landmark of the tracker
-    landmark_bary: np.ndarray   # 478 x 3, barycentric coordinates in it
-    landmark_ok: np.ndarray     # 478, False where the landmark has no reliable place on the mesh
-    landmark68_faces: np.ndarray | None = None # 68, the same for the points of iBUG
-    landmark68_bary: np.ndarray | None = None  # 68 x 3
+    weld: np.ndarray
+    mirror: np.ndarray
+    landmark_faces: np.ndarray
+    landmark_bary: np.ndarray
+    landmark_ok: np.ndarray
+    landmark68_faces: np.ndarray | None = None
+    landmark68_bary: np.ndarray | None = None
     info: dict = field(default_factory=dict)
     _torch: dict = field(default_factory=dict, repr=False)
 
     @classmethod
-    def load(cls,
-        path: str | Path | None = None, # an .npz written by the build notebook; the shipped head by default
-    ) -> 'MorphableModel':
-        "The head that ships with the library, or another file of the same layout."
+    def load(cls, path: str | Path | None = None) -> 'MorphableModel':
+        """The head that ships with the library, or another file of the same layout.
+
+        Args:
+            path: an .npz written by the build notebook; the shipped head by default.
+        """
         return _load(str(path or asset('cc0_head.npz')))
 
-    def vertices(self,
-        identity=None,   # ... x 40, standard deviations
-        expression=None, # ... x 10, standard deviations
-        actions=None,    # ... x 52, activations in 0..1
-    ):                   # ... x V x 3, in the type of the input
-        "Vertices of one or many heads."
-        given = [(c, n) for c, n in ((identity, 'identity'), (expression, 'expression'), (actions, 'actions')) if c is not None]
-        if not given: return self.mean.copy()
+    def vertices(self, identity=None, expression=None, actions=None):
+        """Vertices of one or many heads.
+
+        Args:
+            identity: ... x 40, standard deviations.
+            expression: ... x 10, standard deviations.
+            actions: ... x 52, activations in 0..1.
+
+        Returns:
+            ... x V x 3, in the type of the input.
+        """
+        given = [
+            (c, n)
+            for c, n in ((identity, 'identity'), (expression, 'expression'), (actions, 'actions'))
+            if c is not None
+        ]
+        if not given:
+            return self.mean.copy()
         x = self._basis('mean', given[0][0])
         for c, n in given:
             B = self._basis(n, c)
-            c = c if hasattr(c, 'device') and not isinstance(c, np.ndarray) else np.asarray(c, np.float32)
-            if c.shape[-1] != len(B): raise UsageError(f'{n}: {c.shape[-1]} coefficients given to a model that has {len(B)}')
-            x = x + (c @ B.reshape(len(B), B.shape[1]*3)).reshape(*c.shape[:-1], -1, 3)
+            c = (
+                c
+                if hasattr(c, 'device') and not isinstance(c, np.ndarray)
+                else np.asarray(c, np.float32)
+            )
+            if c.shape[-1] != len(B):
+                raise UsageError(
+                    f'{n}: {c.shape[-1]} coefficients given to a model that has {len(B)}'
+                )
+            x = x + (c @ B.reshape(len(B), B.shape[1] * 3)).reshape(*c.shape[:-1], -1, 3)
         return x
 
-    def landmarks(self,
-        vertices,           # ... x V x 3
-        points: str = '478', # '478', as the tracker numbers them, or '68', as iBUG does
-    ):                      # ... x 478 x 3 or ... x 68 x 3
-        "Landmarks on the mesh, by barycentric interpolation."
-        if points not in ('478', '68'): raise UsageError(f"landmark sets are '478' and '68', not {points!r}")
-        k, b = (self.landmark_faces, self.landmark_bary) if points == '478' else (self.landmark68_faces, self.landmark68_bary)
-        if k is None: raise UsageError('this model has no 68 landmarks; give their vertices when loading it')
+    def landmarks(self, vertices, points: str = '478'):
+        """Landmarks on the mesh, by barycentric interpolation.
+
+        Args:
+            vertices: ... x V x 3.
+            points: '478', as the tracker numbers them, or '68', as iBUG does.
+
+        Returns:
+            ... x 478 x 3 or ... x 68 x 3.
+        """
+        if points not in ('478', '68'):
+            raise UsageError(f"landmark sets are '478' and '68', not {points!r}")
+        k, b = (
+            (self.landmark_faces, self.landmark_bary)
+            if points == '478'
+            else (self.landmark68_faces, self.landmark68_bary)
+        )
+        if k is None:
+            raise UsageError('this model has no 68 landmarks; give their vertices when loading it')
         f = self.faces[k]
-        if not isinstance(vertices, np.ndarray): b = vertices.new_tensor(b)
+        if not isinstance(vertices, np.ndarray):
+            b = vertices.new_tensor(b)
         return (vertices[..., f, :] * b[..., None]).sum(-2)
 
-    def landmark_basis(self, 
-        name: str,           # 'mean', 'identity', 'expression' or 'actions'
-        points: str = '478', # or '68'
-    ) -> np.ndarray:         # ... x 478 x 3
-        "A basis of the model at the landmarks only."
+    def landmark_basis(self, name: str, points: str = '478') -> np.ndarray:
+        """A basis of the model at the landmarks only.
+
+        Args:
+            name: 'mean', 'identity', 'expression' or 'actions'.
+            points: or '68'.
+
+        Returns:
+            ... x 478 x 3.
+        """
         return self.landmarks(getattr(self, name), points)
 
-    def faces_of(self,
-        *names: str, # region names
-    ) -> np.ndarray: # F, bool
-        "Which triangles belong to the named regions."
-        if missing := [n for n in names if n not in self.region_names]: raise UsageError(f"no region {', '.join(missing)} in this model; it has {', '.join(self.region_names)}")
+    def faces_of(self, *names: str) -> np.ndarray:
+        """Which triangles belong to the named regions.
+
+        Args:
+            *names: region names.
+
+        Returns:
+            F, bool.
+        """
+        if missing := [n for n in names if n not in self.region_names]:
+            raise UsageError(
+                f"no region {', '.join(missing)} in this model; it has {', '.join(self.region_names)}"
+            )
         return np.isin(self.region, [self.region_names.index(n) for n in names])
 
     def _basis(self, name, like):
         a = getattr(self, name)
-        if not hasattr(like, 'device') or isinstance(like, np.ndarray): return a
+        if not hasattr(like, 'device') or isinstance(like, np.ndarray):
+            return a
         key = name, like.device, like.dtype
-        if key not in self._torch: self._torch[key] = like.new_tensor(a)
+        if key not in self._torch:
+            self._torch[key] = like.new_tensor(a)
         return self._torch[key]
 
     def __repr__(self):
-        return (f'MorphableModel: {len(self.mean):,} vertices, {len(self.faces):,} triangles, {len(self.identity)} identity and '
-                f'{len(self.expression)} expression components, {len(self.actions)} actions, {int(self.landmark_ok.sum())} of {len(self.landmark_ok)} landmarks')
+        return (
+            f'MorphableModel: {len(self.mean):,} vertices, {len(self.faces):,} triangles, {len(self.identity)} identity and '
+            f'{len(self.expression)} expression components, {len(self.actions)} actions, {int(self.landmark_ok.sum())} of {len(self.landmark_ok)} landmarks'
+        )
 
 # %% ../nbs/02_morphable.ipynb #a2d1c969
-LANDMARKS_68 = [127, 234, 93, 132, 58, 136, 150, 176, 152, 400, 379, 365, 288, 361, 323, 454, 356,
-    70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 168, 197, 5, 4, 75, 97, 2, 326, 305,
-    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
-    61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87]
-_JAW = np.array([[-1.2, .43, -1.], [-1.21, .2, -1.02], [-1.18, -.08, -.95], [-1.15, -.37, -.93], [-1.1, -.65, -.9], [-.97, -.98, -.76], [-.68, -1.27, -.5], [-.35, -1.4, -.22], [0, -1.44, -.11]])
-_NOSE_BASE = np.array([0, -.36, .28])
+LANDMARKS_68 = [
+    127,
+    234,
+    93,
+    132,
+    58,
+    136,
+    150,
+    176,
+    152,
+    400,
+    379,
+    365,
+    288,
+    361,
+    323,
+    454,
+    356,
+    70,
+    63,
+    105,
+    66,
+    107,
+    336,
+    296,
+    334,
+    293,
+    300,
+    168,
+    197,
+    5,
+    4,
+    75,
+    97,
+    2,
+    326,
+    305,
+    33,
+    160,
+    158,
+    133,
+    153,
+    144,
+    362,
+    385,
+    387,
+    263,
+    373,
+    380,
+    61,
+    39,
+    37,
+    0,
+    267,
+    269,
+    291,
+    405,
+    314,
+    17,
+    84,
+    181,
+    78,
+    82,
+    13,
+    312,
+    308,
+    317,
+    14,
+    87,
+]
+_JAW = np.array(
+    [
+        [-1.2, 0.43, -1.0],
+        [-1.21, 0.2, -1.02],
+        [-1.18, -0.08, -0.95],
+        [-1.15, -0.37, -0.93],
+        [-1.1, -0.65, -0.9],
+        [-0.97, -0.98, -0.76],
+        [-0.68, -1.27, -0.5],
+        [-0.35, -1.4, -0.22],
+        [0, -1.44, -0.11],
+    ]
+)
+_NOSE_BASE = np.array([0, -0.36, 0.28])
 
-def at_vertices(faces, vertices, count): # triangle and barycentric coordinates of points that are vertices
+# %% ../nbs/02_morphable.ipynb #3bffa899
+def at_vertices(faces, vertices, count):
+    """Triangle and barycentric coordinates of points that are vertices."""
     first = np.full(count, -1)
     first[faces[::-1].ravel()] = np.repeat(np.arange(len(faces))[::-1], 3)
     k = first[vertices]
-    if (k < 0).any(): raise UsageError(f'landmark at vertex {np.asarray(vertices)[k < 0][0]}, which no triangle has')
+    if (k < 0).any():
+        raise UsageError(
+            f'landmark at vertex {np.asarray(vertices)[k < 0][0]}, which no triangle has'
+        )
     return k.astype(np.int32), (faces[k] == np.asarray(vertices)[:, None]).astype(np.float32)
 
-def _ibug(model): # the 68 of the shipped head
+# %% ../nbs/02_morphable.ipynb #4695f5ad
+def _ibug(model):
+    """The 68 of the shipped head."""
     skin = np.unique(model.faces[model.faces_of('face')])
-    half = skin[np.linalg.norm(model.mean[skin] - np.r_[_JAW, _NOSE_BASE[None]][:, None], axis=2).argmin(1)]
+    half = skin[
+        np.linalg.norm(model.mean[skin] - np.r_[_JAW, _NOSE_BASE[None]][:, None], axis=2).argmin(1)
+    ]
     k, b = model.landmark_faces[LANDMARKS_68], model.landmark_bary[LANDMARKS_68]
     placed = np.r_[:17, 33]
-    k[placed], b[placed] = at_vertices(model.faces, np.r_[half[:9], model.mirror[half[7::-1]], half[9]], len(model.mean))
+    k[placed], b[placed] = at_vertices(
+        model.faces, np.r_[half[:9], model.mirror[half[7::-1]], half[9]], len(model.mean)
+    )
     model.landmark68_faces, model.landmark68_bary = k, b
 
 # %% ../nbs/02_morphable.ipynb #14054da4
 @lru_cache(maxsize=4)
 def _load(path: str) -> MorphableModel:
     try:
-        with np.load(path, allow_pickle=False) as z: d = {k: z[k] for k in z.files}
+        with np.load(path, allow_pickle=False) as z:
+            d = {k: z[k] for k in z.files}
         lists = {k: [str(n) for n in d.pop(k)] for k in ('action_names', 'region_names')}
         info = {k: float(d.pop(k)) for k in ('identity_explained', 'expression_explained')}
-        d = {k: v.astype(np.float32) if v.dtype.kind == 'f' else v.astype(np.int32) if v.dtype == np.int16 else v for k, v in d.items()}
+        d = {
+            k: v.astype(np.float32)
+            if v.dtype.kind == 'f'
+            else v.astype(np.int32)
+            if v.dtype == np.int16
+            else v
+            for k, v in d.items()
+        }
         model = MorphableModel(**d, **lists, info=info)
         _ibug(model)
         return model
-    except (OSError, ValueError, KeyError, TypeError) as e: raise AssetError(path, f'not a head model ({type(e).__name__})') from e
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise AssetError(path, f'not a head model ({type(e).__name__})') from e
 
 # %% ../nbs/02_morphable.ipynb #a6eb8c9e
 @patch
-def mirrored(self: MorphableModel,
-    vertices, # ... x V x 3, model space
-):            # ... x V x 3
-    "The head as a mirror shows it: left and right change places."
-    sign = np.float32([-1, 1, 1])
-    return vertices[..., self.mirror, :] * (sign if isinstance(vertices, np.ndarray) else vertices.new_tensor(sign))
+def mirrored(self: MorphableModel, vertices):
+    """The head as a mirror shows it: left and right change places.
 
+    Args:
+        vertices: ... x V x 3, model space.
+
+    Returns:
+        ... x V x 3.
+    """
+    sign = np.float32([-1, 1, 1])
+    return vertices[..., self.mirror, :] * (
+        sign if isinstance(vertices, np.ndarray) else vertices.new_tensor(sign)
+    )
+
+# %% ../nbs/02_morphable.ipynb #e8239cad
 @patch
-def mirror_coefficients(self: MorphableModel,
-    name: str, # 'identity', 'expression' or 'actions'
-    c,         # ... x k
-) -> np.ndarray: # ... x k, of the mirrored head
-    "What coefficients become in a mirror."
+def mirror_coefficients(self: MorphableModel, name: str, c) -> np.ndarray:
+    """What coefficients become in a mirror.
+
+    Args:
+        name: 'identity', 'expression' or 'actions'.
+        c: ... x k.
+
+    Returns:
+        ... x k, of the mirrored head.
+    """
     c = np.asarray(c)
     if name == 'actions':
         swap = {'Left': 'Right', 'Right': 'Left'}
-        other = [next((n.replace(a, b) for a, b in swap.items() if a in n), n) for n in self.action_names]
-        return c[..., [self.action_names.index(o) if o in self.action_names else i for i, o in enumerate(other)]]
+        other = [
+            next((n.replace(a, b) for a, b in swap.items() if a in n), n)
+            for n in self.action_names
+        ]
+        return c[
+            ...,
+            [
+                self.action_names.index(o) if o in self.action_names else i
+                for i, o in enumerate(other)
+            ],
+        ]
     B = getattr(self, name)
-    flat = B.reshape(len(B), B.shape[1]*3).astype(np.float64)
+    flat = B.reshape(len(B), B.shape[1] * 3).astype(np.float64)
     return c @ (self.mirrored(B).reshape(flat.shape) @ np.linalg.pinv(flat))
 
 # %% ../nbs/02_morphable.ipynb #3bbca1dd
-def euler_to_matrix(
-    yaw,   # radians, any shape
-    pitch, # radians
-    roll,  # radians
-) -> np.ndarray: # ... x 3 x 3
-    "Rotation matrix of a pose."
+def euler_to_matrix(yaw, pitch, roll) -> np.ndarray:
+    """Rotation matrix of a pose.
+
+    Args:
+        yaw: radians, any shape.
+        pitch: radians.
+        roll: radians.
+
+    Returns:
+        ... x 3 x 3.
+    """
     y, p, r = np.broadcast_arrays(*(np.asarray(a, np.float64) for a in (yaw, pitch, roll)))
     cy, sy, cp, sp, cr, sr = np.cos(y), np.sin(y), np.cos(p), np.sin(p), np.cos(r), np.sin(r)
-    return np.stack([np.stack([cr*cy, -cr*sy*sp - sr*cp, -cr*sy*cp + sr*sp], -1),
-                     np.stack([sr*cy, -sr*sy*sp + cr*cp, -sr*sy*cp - cr*sp], -1),
-                     np.stack([sy, cy*sp, cy*cp], -1)], -2)
+    return np.stack(
+        [
+            np.stack([cr * cy, -cr * sy * sp - sr * cp, -cr * sy * cp + sr * sp], -1),
+            np.stack([sr * cy, -sr * sy * sp + cr * cp, -sr * sy * cp - cr * sp], -1),
+            np.stack([sy, cy * sp, cy * cp], -1),
+        ],
+        -2,
+    )
 
-def matrix_to_euler(
-    R, # ... x 3 x 3
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]: # yaw, pitch, roll in radians
-    "Pose of a rotation matrix."
+# %% ../nbs/02_morphable.ipynb #474112bc
+def matrix_to_euler(R) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pose of a rotation matrix.
+
+    Args:
+        R: ... x 3 x 3.
+
+    Returns:
+        yaw, pitch, roll in radians.
+    """
     R = np.asarray(R, np.float64)
     level = np.hypot(R[..., 2, 1], R[..., 2, 2])
     near, locked = level < 1e-4, level < 1e-12
     yaw = np.where(near, np.arctan2(R[..., 2, 0], level), np.arcsin(np.clip(R[..., 2, 0], -1, 1)))
-    pitch = np.where(locked, np.arctan2(-R[..., 1, 2], R[..., 1, 1]), np.arctan2(R[..., 2, 1], R[..., 2, 2]))
+    pitch = np.where(
+        locked, np.arctan2(-R[..., 1, 2], R[..., 1, 1]), np.arctan2(R[..., 2, 1], R[..., 2, 2])
+    )
     c, s = np.cos(pitch), np.sin(pitch)
-    rest = np.arctan2(R[..., 0, 2]*s - R[..., 0, 1]*c, R[..., 1, 1]*c - R[..., 1, 2]*s)
-    roll = np.where(locked, 0., np.where(near, rest, np.arctan2(R[..., 1, 0], R[..., 0, 0])))
+    rest = np.arctan2(R[..., 0, 2] * s - R[..., 0, 1] * c, R[..., 1, 1] * c - R[..., 1, 2] * s)
+    roll = np.where(locked, 0.0, np.where(near, rest, np.arctan2(R[..., 1, 0], R[..., 0, 0])))
     return yaw, pitch, roll
 
 # %% ../nbs/02_morphable.ipynb #f7a4c827
-def project(
-    X,             # ... x N x 3, model space
-    s,             # ..., pixels per inter-ocular distance
-    R,             # ... x 3 x 3
-    t,             # ... x 2, pixels
-) -> np.ndarray:   # ... x N x 3: pixel x, pixel y, depth
-    "Weak-perspective projection to pixels."
+def project(X, s, R, t) -> np.ndarray:
+    """Weak-perspective projection to pixels.
+
+    Args:
+        X: ... x N x 3, model space.
+        s: ..., pixels per inter-ocular distance.
+        R: ... x 3 x 3.
+        t: ... x 2, pixels.
+
+    Returns:
+        ... x N x 3: pixel x, pixel y, depth.
+    """
     s, t = np.asarray(s), np.asarray(t)
-    p = (X @ np.swapaxes(R, -1, -2)) * s[..., None, None] * np.array([1., -1., 1.])
+    p = (X @ np.swapaxes(R, -1, -2)) * s[..., None, None] * np.array([1.0, -1.0, 1.0])
     p[..., :2] += t[..., None, :2]
     return p
 
 # %% ../nbs/02_morphable.ipynb #226bb8e2
-def pack62(
-    s, R, t,    # ..., ... x 3 x 3, ... x 2 (or 3)
-    identity,   # ... x 40 or fewer
-    expression, # ... x 10 or fewer
-) -> np.ndarray: # ... x 62
-    "Pose, identity and expression as one vector."
+def pack62(s, R, t, identity, expression) -> np.ndarray:
+    """Pose, identity and expression as one vector.
+
+    Args:
+        s: ...
+        R: ... x 3 x 3.
+        t: ... x 2 (or 3).
+        identity: ... x 40 or fewer.
+        expression: ... x 10 or fewer.
+
+    Returns:
+        ... x 62.
+    """
     s, R, t = np.asarray(s, float), np.asarray(R, float), np.asarray(t, float)
     coefficients = [np.asarray(c, float) for c in (identity, expression)]
     for c, n, name in zip(coefficients, (40, 10), ('identity', 'expression')):
-        if c.shape[-1] > n: raise UsageError(f'{name}: {c.shape[-1]} coefficients, the code holds {n}')
-    code = np.zeros(np.broadcast_shapes(s.shape, R.shape[:-2], *(a.shape[:-1] for a in (t, *coefficients))) + (62,))
+        if c.shape[-1] > n:
+            raise UsageError(f'{name}: {c.shape[-1]} coefficients, the code holds {n}')
+    code = np.zeros(
+        np.broadcast_shapes(s.shape, R.shape[:-2], *(a.shape[:-1] for a in (t, *coefficients)))
+        + (62,)
+    )
     M = code[..., :12].reshape(*code.shape[:-1], 3, 4)
-    M[..., :3], M[..., :t.shape[-1], 3] = s[..., None, None] * R, t
+    M[..., :3], M[..., : t.shape[-1], 3] = s[..., None, None] * R, t
     code[..., :12] = M.reshape(*code.shape[:-1], 12)
-    for c, first in zip(coefficients, (12, 52)): code[..., first:first + c.shape[-1]] = c
+    for c, first in zip(coefficients, (12, 52)):
+        code[..., first : first + c.shape[-1]] = c
     return code
 
-def unpack62(
-    p, # ... x 62
-) -> tuple[np.ndarray, ...]: # s, R (... x 3 x 3), t (... x 3), identity, expression
-    "The inverse of `pack62`."
+# %% ../nbs/02_morphable.ipynb #abd03ec2
+def unpack62(p) -> tuple[np.ndarray, ...]:
+    """The inverse of `pack62`.
+
+    Args:
+        p: ... x 62.
+
+    Returns:
+        s, R (... x 3 x 3), t (... x 3), identity, expression.
+    """
     p = np.asarray(p, float)
     M = p[..., :12].reshape(*p.shape[:-1], 3, 4)
     r1, r2 = M[..., 0, :3], M[..., 1, :3]
     n1, n2 = (np.linalg.norm(r, axis=-1, keepdims=True) for r in (r1, r2))
     some = (n1 > 0) & (n2 > 0)
-    r1, r2 = (np.where(some, r / np.where(some, n, 1), e) for r, n, e in ((r1, n1, [1., 0, 0]), (r2, n2, [0., 1, 0])))
+    r1, r2 = (
+        np.where(some, r / np.where(some, n, 1), e)
+        for r, n, e in ((r1, n1, [1.0, 0, 0]), (r2, n2, [0.0, 1, 0]))
+    )
     R = np.stack([r1, r2, np.cross(r1, r2)], -2)
     return ((n1 + n2) / 2)[..., 0], R, M[..., 3], p[..., 12:52], p[..., 52:62]
 
 # %% ../nbs/02_morphable.ipynb #c77ad3f2
-def wpdc_weights(
-    found,  # ... x 62, physical numbers
-    true,   # ... x 62
-    model: MorphableModel,
-    vertices=slice(None), # which vertices count
-) -> np.ndarray: # ... x 62 in 0..1, the largest 1; all 0 where nothing is wrong
-    "How much each of the 62 numbers matters where it is wrong."
+def wpdc_weights(found, true, model: MorphableModel, vertices=slice(None)) -> np.ndarray:
+    """How much each of the 62 numbers matters where it is wrong.
+
+    Args:
+        found: ... x 62, physical numbers.
+        true: ... x 62.
+        model: TODO.
+        vertices: which vertices count.
+
+    Returns:
+        ... x 62 in 0..1, the largest 1; all 0 where nothing is wrong.
+    """
     found, true = np.asarray(found, float), np.asarray(true, float)
     s, _, _, identity, expression = unpack62(true)
-    X = model.vertices(identity[..., :len(model.identity)], expression[..., :len(model.expression)])[..., vertices, :]
-    column = np.concatenate([np.sqrt((X.astype(float)**2).sum(-2)), np.full(X.shape[:-2] + (1,), X.shape[-2]**.5)], -1)
-    length = lambda B, n: np.pad(np.sqrt((B[:, vertices].astype(float)**2).sum((1, 2))), (0, n - len(B)))
-    bases = np.abs(s)[..., None]*np.concatenate([length(model.identity, 40), length(model.expression, 10)])
-    w = np.abs(found - true)*np.concatenate([column, column, column, bases], -1)
-    return w/np.maximum(w.max(-1, keepdims=True), 1e-30)
+    X = model.vertices(
+        identity[..., : len(model.identity)], expression[..., : len(model.expression)]
+    )[..., vertices, :]
+    column = np.concatenate(
+        [
+            np.sqrt((X.astype(float) ** 2).sum(-2)),
+            np.full(X.shape[:-2] + (1,), X.shape[-2] ** 0.5),
+        ],
+        -1,
+    )
+
+    def length(B, n):
+        return np.pad(np.sqrt((B[:, vertices].astype(float) ** 2).sum((1, 2))), (0, n - len(B)))
+
+    bases = np.abs(s)[..., None] * np.concatenate(
+        [length(model.identity, 40), length(model.expression, 10)]
+    )
+    w = np.abs(found - true) * np.concatenate([column, column, column, bases], -1)
+    return w / np.maximum(w.max(-1, keepdims=True), 1e-30)

@@ -20,225 +20,536 @@ from .dynamics import adjust
 from .plots import axes_style, column_label, figure_style, series_of, with_gaps
 
 # %% ../nbs/71_motion_plots.ipynb #db2ca1c0
-def _spectra(tables, columns, max_lines): # name, color, column, hz, power of each video shown, median over all or None
+def _spectra(tables, columns, max_lines):
+    """Name, color, column, hz, power of each video shown, median over all or None."""
     columns = [columns] if isinstance(columns, str) else list(columns)
     for name, color, table in series_of(tables, ['frame', 'time', *columns]):
         each = [Trajectory(t).spectrum(columns) for _, t in table.groupby('video_id', sort=False)]
         hz = np.linspace(max(s['hz'].min() for s in each), min(s['hz'].max() for s in each), 100)
         for c in columns:
-            many = np.median([np.interp(hz, s['hz'], s[c]) for s in each], 0) if len(each) > 2 else None
-            yield name, color, c, [(s['hz'], s[c]) for s in each[:max_lines]], (hz, many, len(each)) if many is not None else None
+            many = (
+                np.median([np.interp(hz, s['hz'], s[c]) for s in each], 0)
+                if len(each) > 2
+                else None
+            )
+            yield (
+                name,
+                color,
+                c,
+                [(s['hz'], s[c]) for s in each[:max_lines]],
+                (hz, many, len(each)) if many is not None else None,
+            )
 
+# %% ../nbs/71_motion_plots.ipynb #369d7380
 def _power_label(column):
     name, unit = column_label(column)[:-1].split(' (', 1)
     return f'{name}\n({unit}² per Hz)'
 
+# %% ../nbs/71_motion_plots.ipynb #d7be69e7
 def plot_spectrum(
-    tables: dict[str, pd.DataFrame] | pd.DataFrame, # name -> trajectories, or one table with a column `label`
-    columns: Sequence[str] = ('yaw', 'pitch', 'jawOpen'), # one row of the figure each
+    tables: dict[str, pd.DataFrame] | pd.DataFrame,
+    columns: Sequence[str] = ('yaw', 'pitch', 'jawOpen'),
     title: str = 'Power over frequency',
-    max_lines: int = 8,                             # single videos drawn of each kind
+    max_lines: int = 8,
 ) -> plt.Figure:
-    "Spectra of coefficients, still"
+    """Spectra of coefficients, still.
+
+    Args:
+        tables: name -> trajectories, or one table with a column `label`.
+        columns: one row of the figure each.
+        title: TODO.
+        max_lines: single videos drawn of each kind.
+    """
     columns = [columns] if isinstance(columns, str) else list(columns)
-    fig, axes = plt.subplots(len(columns), 1, figsize=(7, .9 + 1.5*len(columns)), sharex=True, squeeze=False, layout='constrained', dpi=70)
+    fig, axes = plt.subplots(
+        len(columns),
+        1,
+        figsize=(7, 0.9 + 1.5 * len(columns)),
+        sharex=True,
+        squeeze=False,
+        layout='constrained',
+        dpi=70,
+    )
     for name, color, c, lines, median in _spectra(tables, columns, max_lines):
         ax = axes[columns.index(c), 0]
-        for i, (hz, S) in enumerate(lines): ax.semilogy(hz, S, color=color, lw=.6 if median else 1.3, alpha=.35 if median else .95, label=name if i == 0 and not median else None)
-        if median: ax.semilogy(*median[:2], color=color, lw=2, label=f'{name}: median of {median[2]} videos')
+        for i, (hz, S) in enumerate(lines):
+            ax.semilogy(
+                hz,
+                S,
+                color=color,
+                lw=0.6 if median else 1.3,
+                alpha=0.35 if median else 0.95,
+                label=name if i == 0 and not median else None,
+            )
+        if median:
+            ax.semilogy(
+                *median[:2], color=color, lw=2, label=f'{name}: median of {median[2]} videos'
+            )
         axes_style(ax, ylabel=_power_label(c))
     axes[0, 0].set_title(title, loc='left', fontsize=12, fontweight='bold')
     axes[0, 0].legend(loc='upper right', fontsize=8, frameon=False)
-    axes[-1, 0].set_xlabel('frequency (Hz)'); fig.align_ylabels()
+    axes[-1, 0].set_xlabel('frequency (Hz)')
+    fig.align_ylabels()
     plt.close(fig)
     return fig
 
+# %% ../nbs/71_motion_plots.ipynb #35078386
 def spectrum_figure(
-    tables: dict[str, pd.DataFrame] | pd.DataFrame, # name -> trajectories, or one table with a column `label`
-    columns: Sequence[str] = ('yaw', 'pitch', 'jawOpen'), # one row of the figure each
+    tables: dict[str, pd.DataFrame] | pd.DataFrame,
+    columns: Sequence[str] = ('yaw', 'pitch', 'jawOpen'),
     title: str = 'Power over frequency',
-    max_lines: int = 8,                             # single videos drawn of each kind
+    max_lines: int = 8,
 ) -> go.Figure:
-    "Spectra of coefficients, to touch"
+    """Spectra of coefficients, to touch.
+
+    Args:
+        tables: name -> trajectories, or one table with a column `label`.
+        columns: one row of the figure each.
+        title: TODO.
+        max_lines: single videos drawn of each kind.
+    """
     columns = [columns] if isinstance(columns, str) else list(columns)
-    fig, shown = make_subplots(rows=len(columns), cols=1, shared_xaxes=True, vertical_spacing=.12/len(columns)), set()
+    fig, shown = (
+        make_subplots(
+            rows=len(columns), cols=1, shared_xaxes=True, vertical_spacing=0.12 / len(columns)
+        ),
+        set(),
+    )
     for name, color, c, lines, median in _spectra(tables, columns, max_lines):
-        for hz, S, width, alpha in [(*l, 1.6, .3 if median else 1) for l in lines] + ([(*median[:2], 2.6, 1)] if median else []):
-            fig.add_scatter(x=np.round(hz, 3), y=np.float32(S), name=name, legendgroup=name, showlegend=alpha == 1 and name not in shown, mode='lines', row=columns.index(c) + 1, col=1,
-                line=dict(color=color, width=width), opacity=alpha, hovertemplate=f'%{{x:.2f}} Hz: %{{y:.2g}}<extra>{name}, {c}</extra>')
-            if alpha == 1: shown.add(name)
-    figure_style(fig, title, 110 + 150*len(columns))
-    for row, c in enumerate(columns, 1): fig.update_yaxes(type='log', exponentformat='power', title=dict(text=_power_label(c).replace('\n', '<br>'), font_size=11), row=row, col=1)
+        for hz, S, width, alpha in [(*l, 1.6, 0.3 if median else 1) for l in lines] + (
+            [(*median[:2], 2.6, 1)] if median else []
+        ):
+            fig.add_scatter(
+                x=np.round(hz, 3),
+                y=np.float32(S),
+                name=name,
+                legendgroup=name,
+                showlegend=alpha == 1 and name not in shown,
+                mode='lines',
+                row=columns.index(c) + 1,
+                col=1,
+                line=dict(color=color, width=width),
+                opacity=alpha,
+                hovertemplate=f'%{{x:.2f}} Hz: %{{y:.2g}}<extra>{name}, {c}</extra>',
+            )
+            if alpha == 1:
+                shown.add(name)
+    figure_style(fig, title, 110 + 150 * len(columns))
+    for row, c in enumerate(columns, 1):
+        fig.update_yaxes(
+            type='log',
+            exponentformat='power',
+            title=dict(text=_power_label(c).replace('\n', '<br>'), font_size=11),
+            row=row,
+            col=1,
+        )
     fig.update_xaxes(title_text='frequency (Hz)', row=len(columns), col=1)
     return fig
 
 # %% ../nbs/71_motion_plots.ipynb #0d1f5c3f
-def _event_rows(table, thresholds): # label, column means, events, color
+def _event_rows(table, thresholds):
+    """Label, column means, events, color."""
     t = table if isinstance(table, Trajectory) else Trajectory(table)
-    if t.table.get('video_id', pd.Series(dtype=str)).nunique() > 1: raise UsageError(f"{t.table['video_id'].nunique()} videos: draw the events of one at a time")
+    if t.table.get('video_id', pd.Series(dtype=str)).nunique() > 1:
+        raise UsageError(
+            f"{t.table['video_id'].nunique()} videos: draw the events of one at a time"
+        )
     t, rows = Trajectory(t.table.sort_values('frame')), []
     eyes = [c for c in ('eyeBlinkLeft', 'eyeBlinkRight') if c in t.table]
-    if eyes: rows.append(('eyes closed', eyes, t.blinks(**thresholds), 'blinks', PALETTE[0]))
-    if 'jawOpen' in t.table: rows.append(('jaw open', ['jawOpen'], t.mouth_events(), 'openings', PALETTE[2]))
-    if not rows: raise UsageError('the trajectory has neither eyeBlinkLeft, eyeBlinkRight nor jawOpen')
+    if eyes:
+        rows.append(('eyes closed', eyes, t.blinks(**thresholds), 'blinks', PALETTE[0]))
+    if 'jawOpen' in t.table:
+        rows.append(('jaw open', ['jawOpen'], t.mouth_events(), 'openings', PALETTE[2]))
+    if not rows:
+        raise UsageError('the trajectory has neither eyeBlinkLeft, eyeBlinkRight nor jawOpen')
     gaps = with_gaps(t.table)
-    return [(label, gaps['time'], gaps[c].mean(axis=1), e, what, color) for label, c, e, what, color in rows]
+    return [
+        (label, gaps['time'], gaps[c].mean(axis=1), e, what, color)
+        for label, c, e, what, color in rows
+    ]
 
+# %% ../nbs/71_motion_plots.ipynb #134cdf9d
 def plot_events(
-    table: pd.DataFrame | Trajectory, # of one video
-    title: str = 'Blinks and mouth events',
-    **thresholds,                     # of `Trajectory.blinks`
+    table: pd.DataFrame | Trajectory, title: str = 'Blinks and mouth events', **thresholds
 ) -> plt.Figure:
-    "Events over the signals they were read from, still"
+    """Events over the signals they were read from, still.
+
+    Args:
+        table: of one video.
+        title: TODO.
+        **thresholds: of `Trajectory.blinks`.
+    """
     rows = _event_rows(table, thresholds)
-    fig, axes = plt.subplots(len(rows), 1, figsize=(7, .8 + 1.4*len(rows)), sharex=True, squeeze=False, layout='constrained', dpi=70)
+    fig, axes = plt.subplots(
+        len(rows),
+        1,
+        figsize=(7, 0.8 + 1.4 * len(rows)),
+        sharex=True,
+        squeeze=False,
+        layout='constrained',
+        dpi=70,
+    )
     for ax, (label, time, x, events, what, color) in zip(axes[:, 0], rows):
-        for e in events.itertuples(): ax.axvspan(e.start, e.end, facecolor=(*to_rgb(color), .2), edgecolor=color if e.cut else 'none', ls='--')
+        for e in events.itertuples():
+            ax.axvspan(
+                e.start,
+                e.end,
+                facecolor=(*to_rgb(color), 0.2),
+                edgecolor=color if e.cut else 'none',
+                ls='--',
+            )
         ax.plot(time, x, color=color, lw=1.3)
-        ax.plot(events['peak_time'], np.interp(events['peak_time'], time, x), 'v', color=color, ms=5)
+        ax.plot(
+            events['peak_time'], np.interp(events['peak_time'], time, x), 'v', color=color, ms=5
+        )
         axes_style(ax, ylabel=f'{label}\n(activation)')
-        ax.annotate(f'{len(events)} {what}', (1, 1), xycoords='axes fraction', ha='right', va='bottom', color=color, fontsize=9)
-    axes[0, 0].set_title(title, loc='left', fontsize=12, fontweight='bold'); axes[-1, 0].set_xlabel('time (s)')
+        ax.annotate(
+            f'{len(events)} {what}',
+            (1, 1),
+            xycoords='axes fraction',
+            ha='right',
+            va='bottom',
+            color=color,
+            fontsize=9,
+        )
+    axes[0, 0].set_title(title, loc='left', fontsize=12, fontweight='bold')
+    axes[-1, 0].set_xlabel('time (s)')
     plt.close(fig)
     return fig
 
+# %% ../nbs/71_motion_plots.ipynb #9b223b42
 def events_figure(
-    table: pd.DataFrame | Trajectory, # of one video
-    title: str = 'Blinks and mouth events',
-    **thresholds,                     # of `Trajectory.blinks`
+    table: pd.DataFrame | Trajectory, title: str = 'Blinks and mouth events', **thresholds
 ) -> go.Figure:
-    "Events over the signals they were read from, to touch"
+    """Events over the signals they were read from, to touch.
+
+    Args:
+        table: of one video.
+        title: TODO.
+        **thresholds: of `Trajectory.blinks`.
+    """
     rows = _event_rows(table, thresholds)
-    fig = make_subplots(rows=len(rows), cols=1, shared_xaxes=True, vertical_spacing=.08)
+    fig = make_subplots(rows=len(rows), cols=1, shared_xaxes=True, vertical_spacing=0.08)
     for row, (label, time, x, events, what, color) in enumerate(rows, 1):
-        fig.add_scatter(x=time.round(4), y=x.astype(np.float32), mode='lines', connectgaps=False, name=f'{label}: {len(events)} {what}', line=dict(color=color, width=1.8), hovertemplate='%{y:.3f}', row=row, col=1)
+        fig.add_scatter(
+            x=time.round(4),
+            y=x.astype(np.float32),
+            mode='lines',
+            connectgaps=False,
+            name=f'{label}: {len(events)} {what}',
+            line=dict(color=color, width=1.8),
+            hovertemplate='%{y:.3f}',
+            row=row,
+            col=1,
+        )
         for e in events.itertuples():
-            fig.add_vrect(e.start, e.end, fillcolor=color, opacity=.2, line=dict(width=int(e.cut), color=color, dash='dash'), row=row, col=1)
+            fig.add_vrect(
+                e.start,
+                e.end,
+                fillcolor=color,
+                opacity=0.2,
+                line=dict(width=int(e.cut), color=color, dash='dash'),
+                row=row,
+                col=1,
+            )
         fig.update_yaxes(title=dict(text=f'{label}<br>(activation)', font_size=11), row=row, col=1)
     fig.update_xaxes(title_text='time (s)', row=len(rows), col=1)
-    return figure_style(fig, title, 110 + 130*len(rows))
+    return figure_style(fig, title, 110 + 130 * len(rows))
 
 # %% ../nbs/71_motion_plots.ipynb #c7e5c1a5
-def _correlations(table): # r and dots, both pose x coefficient
-    if missing := [c for c in ('pose', 'coefficient', 'r', 'p') if c not in table]: raise UsageError(f"the correlations have no column {', '.join(missing)}: give the table of Trajectory.pose_correlation")
-    t, order = table.assign(sure=adjust(table['p']) < .05), [list(dict.fromkeys(table[c])) for c in ('pose', 'coefficient')]
-    return tuple(t.pivot(index='pose', columns='coefficient', values=c).reindex(index=order[0], columns=order[1]) for c in ('r', 'sure'))
+def _correlations(table):
+    """r and dots, both pose x coefficient."""
+    if missing := [c for c in ('pose', 'coefficient', 'r', 'p') if c not in table]:
+        raise UsageError(
+            f"the correlations have no column {', '.join(missing)}: give the table of Trajectory.pose_correlation"
+        )
+    t, order = (
+        table.assign(sure=adjust(table['p']) < 0.05),
+        [list(dict.fromkeys(table[c])) for c in ('pose', 'coefficient')],
+    )
+    return tuple(
+        t.pivot(index='pose', columns='coefficient', values=c).reindex(
+            index=order[0], columns=order[1]
+        )
+        for c in ('r', 'sure')
+    )
 
+# %% ../nbs/71_motion_plots.ipynb #0d0719da
 def plot_correlation(
-    correlations: pd.DataFrame, # of `Trajectory.pose_correlation`
-    title: str = 'Pose against expression',
+    correlations: pd.DataFrame, title: str = 'Pose against expression'
 ) -> plt.Figure:
-    "Correlations as a heat map, still"
+    """Correlations as a heat map, still.
+
+    Args:
+        correlations: of `Trajectory.pose_correlation`.
+        title: TODO.
+    """
     r, sure = _correlations(correlations)
-    fig, ax = plt.subplots(figsize=(1.8 + .56*r.shape[1], 1.4 + .5*len(r)), layout='constrained', dpi=70)
-    sns.heatmap(r.astype(float), vmin=-1, vmax=1, cmap='vlag', linewidths=1, annot=np.where(sure.astype(bool), r.map('{:.2f}\n●'.format), r.map('{:.2f}'.format)), fmt='', annot_kws=dict(fontsize=8), cbar_kws=dict(label='correlation'), ax=ax)
+    fig, ax = plt.subplots(
+        figsize=(1.8 + 0.56 * r.shape[1], 1.4 + 0.5 * len(r)), layout='constrained', dpi=70
+    )
+    sns.heatmap(
+        r.astype(float),
+        vmin=-1,
+        vmax=1,
+        cmap='vlag',
+        linewidths=1,
+        annot=np.where(sure.astype(bool), r.map('{:.2f}\n●'.format), r.map('{:.2f}'.format)),
+        fmt='',
+        annot_kws=dict(fontsize=8),
+        cbar_kws=dict(label='correlation'),
+        ax=ax,
+    )
     ax.set(xlabel='coefficient', ylabel='pose (degrees)')
-    ax.set_title(title, loc='left', fontsize=12, fontweight='bold'); ax.tick_params(axis='y', rotation=0); ax.tick_params(axis='x', rotation=45)
+    ax.set_title(title, loc='left', fontsize=12, fontweight='bold')
+    ax.tick_params(axis='y', rotation=0)
+    ax.tick_params(axis='x', rotation=45)
     plt.close(fig)
     return fig
 
+# %% ../nbs/71_motion_plots.ipynb #11798aa3
 def correlation_figure(
-    correlations: pd.DataFrame, # of `Trajectory.pose_correlation`
-    title: str = 'Pose against expression',
+    correlations: pd.DataFrame, title: str = 'Pose against expression'
 ) -> go.Figure:
-    "Correlations as a heat map, to touch"
+    """Correlations as a heat map, to touch.
+
+    Args:
+        correlations: of `Trajectory.pose_correlation`.
+        title: TODO.
+    """
     r, sure = _correlations(correlations)
-    n = correlations.pivot(index='pose', columns='coefficient', values='n_effective').reindex_like(r) if 'n_effective' in correlations else r*np.nan
-    fig = go.Figure(go.Heatmap(z=r.to_numpy(float).round(3), x=list(r.columns), y=list(r.index), zmin=-1, zmax=1, colorscale='RdBu_r', xgap=2, ygap=2, text=np.where(sure.astype(bool), '●', ''), texttemplate='%{text}',
-        customdata=n.to_numpy(float).round(1), colorbar=dict(title='correlation'), hovertemplate='%{y} and %{x}: %{z:.2f}, worth %{customdata} samples<extra></extra>'))
-    figure_style(fig, title, 150 + 60*len(r)).update_yaxes(autorange='reversed', title_text='pose (degrees)')
+    n = (
+        correlations.pivot(index='pose', columns='coefficient', values='n_effective').reindex_like(
+            r
+        )
+        if 'n_effective' in correlations
+        else r * np.nan
+    )
+    fig = go.Figure(
+        go.Heatmap(
+            z=r.to_numpy(float).round(3),
+            x=list(r.columns),
+            y=list(r.index),
+            zmin=-1,
+            zmax=1,
+            colorscale='RdBu_r',
+            xgap=2,
+            ygap=2,
+            text=np.where(sure.astype(bool), '●', ''),
+            texttemplate='%{text}',
+            customdata=n.to_numpy(float).round(1),
+            colorbar=dict(title='correlation'),
+            hovertemplate='%{y} and %{x}: %{z:.2f}, worth %{customdata} samples<extra></extra>',
+        )
+    )
+    figure_style(fig, title, 150 + 60 * len(r)).update_yaxes(
+        autorange='reversed', title_text='pose (degrees)'
+    )
     return fig.update_xaxes(title_text='coefficient')
 
 # %% ../nbs/71_motion_plots.ipynb #2e81d978
-def _side(x): return COLORS['fake'] if x > 0 else COLORS['real'] if x < 0 else '#777777'
+def _side(x):
+    return COLORS['fake'] if x > 0 else COLORS['real'] if x < 0 else '#777777'
 
+# %% ../nbs/71_motion_plots.ipynb #0bda5e1e
 def _forest(effects, most):
-    if missing := [c for c in ('feature', 'effect', 'low', 'high', 'p_corrected') if c not in effects]: raise UsageError(f"the effects have no column {', '.join(missing)}: give the table of effect_sizes")
+    if missing := [
+        c for c in ('feature', 'effect', 'low', 'high', 'p_corrected') if c not in effects
+    ]:
+        raise UsageError(
+            f"the effects have no column {', '.join(missing)}: give the table of effect_sizes"
+        )
     t = effects.dropna(subset=['effect', 'low', 'high'])
-    if t.empty: raise UsageError('no effect could be computed')
-    t = t.reindex(t['effect'].abs().sort_values(ascending=False, kind='stable').index)[:most].sort_values('effect', kind='stable')
-    return t, [_side(e) for e in t['effect']], t['p_corrected'] < .05, f'{len(t)} of {len(effects)} features'
+    if t.empty:
+        raise UsageError('no effect could be computed')
+    t = t.reindex(t['effect'].abs().sort_values(ascending=False, kind='stable').index)[
+        :most
+    ].sort_values('effect', kind='stable')
+    return (
+        t,
+        [_side(e) for e in t['effect']],
+        t['p_corrected'] < 0.05,
+        f'{len(t)} of {len(effects)} features',
+    )
 
+# %% ../nbs/71_motion_plots.ipynb #f62c4088
 def plot_effects(
-    effects: pd.DataFrame,    # of `threedad.dynamics.effect_sizes`
-    most: int = 20,           # features drawn, the strongest
+    effects: pd.DataFrame,
+    most: int = 20,
     title: str = 'Real against fake',
     xlabel: str = "Cliff's delta (right: fake is higher)",
 ) -> plt.Figure:
-    "Effect sizes with their intervals, still"
+    """Effect sizes with their intervals, still.
+
+    Args:
+        effects: of `threedad.dynamics.effect_sizes`.
+        most: features drawn, the strongest.
+        title: TODO.
+        xlabel: TODO.
+    """
     t, colors, sure, count = _forest(effects, most)
-    fig, ax = plt.subplots(figsize=(6.4, 1.1 + .26*len(t)), layout='constrained', dpi=70)
+    fig, ax = plt.subplots(figsize=(6.4, 1.1 + 0.26 * len(t)), layout='constrained', dpi=70)
     for y, (e, color, s) in enumerate(zip(t.itertuples(), colors, sure)):
-        ax.plot([e.low, e.high], [y, y], color=color, lw=1.6, alpha=1 if s else .45)
+        ax.plot([e.low, e.high], [y, y], color=color, lw=1.6, alpha=1 if s else 0.45)
         ax.plot(e.effect, y, 'o', ms=6.5, mfc=color if s else 'white', mec=color, mew=1.4)
     ax.axvline(0, color='.5', lw=1)
     axes_style(ax, f'{title}: {count}', f'{xlabel}\nfilled: p < 0.05, corrected')
-    ax.set_yticks(range(len(t)), t['feature'], fontsize=8.5); ax.margins(y=.04)
+    ax.set_yticks(range(len(t)), t['feature'], fontsize=8.5)
+    ax.margins(y=0.04)
     plt.close(fig)
     return fig
 
+# %% ../nbs/71_motion_plots.ipynb #a093e9f8
 def effects_figure(
-    effects: pd.DataFrame,    # of `threedad.dynamics.effect_sizes`
-    most: int = 20,           # features drawn, the strongest
+    effects: pd.DataFrame,
+    most: int = 20,
     title: str = 'Real against fake',
     xlabel: str = "Cliff's delta (right: fake is higher)",
 ) -> go.Figure:
-    "Effect sizes with their intervals, to touch"
+    """Effect sizes with their intervals, to touch.
+
+    Args:
+        effects: of `threedad.dynamics.effect_sizes`.
+        most: features drawn, the strongest.
+        title: TODO.
+        xlabel: TODO.
+    """
     t, colors, sure, count = _forest(effects, most)
     fig = go.Figure()
     for kind, part in (('real', t['effect'] <= 0), ('fake', t['effect'] > 0)):
         p, s = t[part], sure[part]
-        fig.add_scatter(x=p['effect'].round(4), y=p['feature'], mode='markers', name=f'{kind} is higher', customdata=np.stack([p['low'], p['high'], p['p_corrected']], 1).round(4), marker=dict(size=10, color=np.where(s, COLORS[kind], 'white').tolist(), line=dict(color=COLORS[kind], width=2)),
-            error_x=dict(type='data', symmetric=False, array=(p['high'] - p['effect']).round(4), arrayminus=(p['effect'] - p['low']).round(4), color=COLORS[kind], width=0),
-            hovertemplate='%{y}: %{x:.2f} [%{customdata[0]:.2f}, %{customdata[1]:.2f}], corrected p %{customdata[2]:.3f}<extra></extra>')
+        fig.add_scatter(
+            x=p['effect'].round(4),
+            y=p['feature'],
+            mode='markers',
+            name=f'{kind} is higher',
+            customdata=np.stack([p['low'], p['high'], p['p_corrected']], 1).round(4),
+            marker=dict(
+                size=10,
+                color=np.where(s, COLORS[kind], 'white').tolist(),
+                line=dict(color=COLORS[kind], width=2),
+            ),
+            error_x=dict(
+                type='data',
+                symmetric=False,
+                array=(p['high'] - p['effect']).round(4),
+                arrayminus=(p['effect'] - p['low']).round(4),
+                color=COLORS[kind],
+                width=0,
+            ),
+            hovertemplate='%{y}: %{x:.2f} [%{customdata[0]:.2f}, %{customdata[1]:.2f}], corrected p %{customdata[2]:.3f}<extra></extra>',
+        )
     fig.add_vline(0, line=dict(color='#888', width=1))
-    figure_style(fig, f'{title}: {count}', 170 + 22*len(t)).update_layout(margin=dict(l=150, b=70))
+    figure_style(fig, f'{title}: {count}', 170 + 22 * len(t)).update_layout(
+        margin=dict(l=150, b=70)
+    )
     fig.update_yaxes(categoryorder='array', categoryarray=list(t['feature']))
     return fig.update_xaxes(title_text=f'{xlabel}<br>filled: p < 0.05, corrected')
 
 # %% ../nbs/71_motion_plots.ipynb #d5185359
 def _ratio_rows(ratios, features):
-    if missing := [c for c in ('feature', 'ratio') if c not in ratios]: raise UsageError(f"the ratios have no column {', '.join(missing)}: give the table of compare_pairs")
+    if missing := [c for c in ('feature', 'ratio') if c not in ratios]:
+        raise UsageError(
+            f"the ratios have no column {', '.join(missing)}: give the table of compare_pairs"
+        )
     t = ratios[ratios['ratio'] > 0]
     names = [f for f in (features or dict.fromkeys(t['feature'])) if (t['feature'] == f).any()]
-    if not names: raise UsageError('no ratio to draw' + (f" of {', '.join(features)}" if features else ''))
+    if not names:
+        raise UsageError('no ratio to draw' + (f" of {', '.join(features)}" if features else ''))
     return [(f, t[t['feature'] == f].reset_index(drop=True)) for f in names]
 
-def _lower(part): return f"{(part['ratio'] < 1).sum()} of {len(part)} lower"
+# %% ../nbs/71_motion_plots.ipynb #8630548c
+def _lower(part):
+    return f"{(part['ratio'] < 1).sum()} of {len(part)} lower"
 
+# %% ../nbs/71_motion_plots.ipynb #a3294c0e
 def plot_pairs(
-    ratios: pd.DataFrame,                  # of `threedad.dynamics.compare_pairs`
-    features: Sequence[str] | None = None, # which, from top to bottom; all by default
+    ratios: pd.DataFrame,
+    features: Sequence[str] | None = None,
     title: str = 'Fake over real, the same performance',
 ) -> plt.Figure:
-    "Ratios of paired videos, still"
+    """Ratios of paired videos, still.
+
+    Args:
+        ratios: of `threedad.dynamics.compare_pairs`.
+        features: which, from top to bottom; all by default.
+        title: TODO.
+    """
     rows, g = _ratio_rows(ratios, features), np.random.default_rng(0)
-    fig, ax = plt.subplots(figsize=(6.8, 1.1 + .42*len(rows)), layout='constrained', dpi=70)
+    fig, ax = plt.subplots(figsize=(6.8, 1.1 + 0.42 * len(rows)), layout='constrained', dpi=70)
     for y, (name, part) in enumerate(rows):
-        ax.scatter(part['ratio'], y + g.uniform(-.18, .18, len(part)), s=22, c=[_side(r - 1) for r in part['ratio']], alpha=.65, lw=0)
-        ax.plot([np.exp(np.log(part['ratio']).mean())]*2, [y - .34, y + .34], color='k', lw=2.2)
-        ax.annotate(_lower(part), (1.01, y), xycoords=('axes fraction', 'data'), va='center', fontsize=8.5)
+        ax.scatter(
+            part['ratio'],
+            y + g.uniform(-0.18, 0.18, len(part)),
+            s=22,
+            c=[_side(r - 1) for r in part['ratio']],
+            alpha=0.65,
+            lw=0,
+        )
+        ax.plot(
+            [np.exp(np.log(part['ratio']).mean())] * 2, [y - 0.34, y + 0.34], color='k', lw=2.2
+        )
+        ax.annotate(
+            _lower(part), (1.01, y), xycoords=('axes fraction', 'data'), va='center', fontsize=8.5
+        )
     ax.axvline(1, color='.5', lw=1, zorder=0)
-    ax.set_xscale('log'); ax.xaxis.set_major_locator(LogLocator(10, [1, 1.2, 1.5, 2, 3, 4, 5, 6, 7, 8, 9])); ax.xaxis.set_major_formatter('{x:g}'); ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xscale('log')
+    ax.xaxis.set_major_locator(LogLocator(10, [1, 1.2, 1.5, 2, 3, 4, 5, 6, 7, 8, 9]))
+    ax.xaxis.set_major_formatter('{x:g}')
+    ax.xaxis.set_minor_locator(NullLocator())
     axes_style(ax, title, 'fake over real')
-    ax.set_yticks(range(len(rows)), [n for n, _ in rows], fontsize=9); ax.set_ylim(len(rows) - .5, -.5)
+    ax.set_yticks(range(len(rows)), [n for n, _ in rows], fontsize=9)
+    ax.set_ylim(len(rows) - 0.5, -0.5)
     plt.close(fig)
     return fig
 
+# %% ../nbs/71_motion_plots.ipynb #b8597919
 def pairs_figure(
-    ratios: pd.DataFrame,                  # of `threedad.dynamics.compare_pairs`
-    features: Sequence[str] | None = None, # which, from top to bottom; all by default
+    ratios: pd.DataFrame,
+    features: Sequence[str] | None = None,
     title: str = 'Fake over real, the same performance',
 ) -> go.Figure:
-    "Ratios of paired videos, to touch"
+    """Ratios of paired videos, to touch.
+
+    Args:
+        ratios: of `threedad.dynamics.compare_pairs`.
+        features: which, from top to bottom; all by default.
+        title: TODO.
+    """
     rows, g, fig = _ratio_rows(ratios, features), np.random.default_rng(0), go.Figure()
     for y, (name, part) in enumerate(rows):
-        fig.add_scatter(x=part['ratio'].round(4), y=(y + g.uniform(-.18, .18, len(part))).round(3), mode='markers', showlegend=False, text=part.get('fake_id', part.index.astype(str)), hovertemplate=f'%{{text}}<br>{name}: %{{x:.3f}}<extra></extra>',
-            marker=dict(size=8, opacity=.7, color=[_side(r - 1) for r in part['ratio']]))
+        fig.add_scatter(
+            x=part['ratio'].round(4),
+            y=(y + g.uniform(-0.18, 0.18, len(part))).round(3),
+            mode='markers',
+            showlegend=False,
+            text=part.get('fake_id', part.index.astype(str)),
+            hovertemplate=f'%{{text}}<br>{name}: %{{x:.3f}}<extra></extra>',
+            marker=dict(size=8, opacity=0.7, color=[_side(r - 1) for r in part['ratio']]),
+        )
         mean = float(np.exp(np.log(part['ratio']).mean()))
-        fig.add_shape(type='line', x0=mean, x1=mean, y0=y - .34, y1=y + .34, line=dict(color='#222', width=3))
-        fig.add_annotation(text=_lower(part), x=1.01, xref='paper', y=y, xanchor='left', showarrow=False, font_size=11)
+        fig.add_shape(
+            type='line',
+            x0=mean,
+            x1=mean,
+            y0=y - 0.34,
+            y1=y + 0.34,
+            line=dict(color='#222', width=3),
+        )
+        fig.add_annotation(
+            text=_lower(part),
+            x=1.01,
+            xref='paper',
+            y=y,
+            xanchor='left',
+            showarrow=False,
+            font_size=11,
+        )
     fig.add_vline(1, line=dict(color='#888', width=1))
-    figure_style(fig, title, 130 + 42*len(rows)).update_layout(margin=dict(l=150, r=110))
-    fig.update_yaxes(tickvals=list(range(len(rows))), ticktext=[n for n, _ in rows], range=[len(rows) - .5, -.5])
+    figure_style(fig, title, 130 + 42 * len(rows)).update_layout(margin=dict(l=150, r=110))
+    fig.update_yaxes(
+        tickvals=list(range(len(rows))),
+        ticktext=[n for n, _ in rows],
+        range=[len(rows) - 0.5, -0.5],
+    )
     return fig.update_xaxes(type='log', title_text='fake over real')

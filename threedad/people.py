@@ -20,179 +20,392 @@ from .render import to_srgb, uv_layout
 
 # %% ../nbs/20_people.ipynb #f9943483
 LIPS = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185]
-BROWS = [[70, 63, 105, 66, 107], [300, 293, 334, 296, 336]], [[46, 53, 52, 65, 55], [276, 283, 282, 295, 285]]
-EYES = [33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246], [263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466]
+BROWS = (
+    [[70, 63, 105, 66, 107], [300, 293, 334, 296, 336]],
+    [[46, 53, 52, 65, 55], [276, 283, 282, 295, 285]],
+)
+EYES = (
+    [33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246],
+    [263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466],
+)
 
+# %% ../nbs/20_people.ipynb #82e3f542
 @dataclass
 class _Canvas:
-    "Where every texel of a texture lies on the average head."
-    at: np.ndarray     # h x w x 3 position
-    normal: np.ndarray # h x w x 3
-    region: np.ndarray # h x w, region of the triangle; 255 outside
-    marks: np.ndarray  # 478 x 2, landmarks on the average head
+    """Where every texel of a texture lies on the average head.
 
-    def isin(self, model, *names): return np.isin(self.region, [model.region_names.index(n) for n in names])
+    Attributes:
+        at: h x w x 3 position.
+        normal: h x w x 3.
+        region: h x w, region of the triangle; 255 outside.
+        marks: 478 x 2, landmarks on the average head.
+    """
+
+    at: np.ndarray
+    normal: np.ndarray
+    region: np.ndarray
+    marks: np.ndarray
+
+    def isin(self, model, *names):
+        return np.isin(self.region, [model.region_names.index(n) for n in names])
 
     def front(self, drawing, scale):
-        "Look up a drawing of the front view: x and y in -2..2, `scale` px a unit."
-        return cv2.remap(drawing, (self.at[..., 0]+2)*scale - .5, (2-self.at[..., 1])*scale - .5, cv2.INTER_LINEAR)
+        """Look up a drawing of the front view: x and y in -2..2, `scale` px a unit."""
+        return cv2.remap(
+            drawing,
+            (self.at[..., 0] + 2) * scale - 0.5,
+            (2 - self.at[..., 1]) * scale - 0.5,
+            cv2.INTER_LINEAR,
+        )
 
     def solid(self, tile, scale, stretch=(1, 1)):
-        "Look up a tileable noise from the front and from the side, blended by the normal."
-        look = lambda u, v: cv2.remap(tile, (u*scale*stretch[0]) % tile.shape[1], (v*scale*stretch[1]) % tile.shape[0], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-        w = np.clip((np.abs(self.normal[..., 2]) - .35)/.3, 0, 1)
-        return w*look(self.at[..., 0], self.at[..., 1]) + (1-w)*look(self.at[..., 2], self.at[..., 1])
+        """Look up a tileable noise from the front and from the side, blended by the normal."""
 
+        def look(u, v):
+            return cv2.remap(
+                tile,
+                (u * scale * stretch[0]) % tile.shape[1],
+                (v * scale * stretch[1]) % tile.shape[0],
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_WRAP,
+            )
+
+        w = np.clip((np.abs(self.normal[..., 2]) - 0.35) / 0.3, 0, 1)
+        return w * look(self.at[..., 0], self.at[..., 1]) + (1 - w) * look(
+            self.at[..., 2], self.at[..., 1]
+        )
+
+# %% ../nbs/20_people.ipynb #9bd2327b
 @functools.lru_cache(4)
 def _canvas(model, size):
     layout = uv_layout(model.uv, model.faces, size)
     n = vertex_normals(model.mean, model.faces, weld(model.mean))
     region = np.where(layout.mask, model.region[layout.tri], 255).astype(np.uint8)
-    return _Canvas(interpolate(layout, model.faces, model.mean), interpolate(layout, model.faces, n), region, model.landmarks(model.mean)[:, :2])
+    return _Canvas(
+        interpolate(layout, model.faces, model.mean),
+        interpolate(layout, model.faces, n),
+        region,
+        model.landmarks(model.mean)[:, :2],
+    )
 
+# %% ../nbs/20_people.ipynb #3474b9b2
 @functools.lru_cache(4)
-def join_parts(model): return weld(model.mean)
+def join_parts(model):
+    return weld(model.mean)
 
-def smooth_step(x, low, high): return (lambda t: t*t*(3-2*t))(np.clip((x-low)/(high-low), 0, 1))
+# %% ../nbs/20_people.ipynb #d05923ef
+def smooth_step(x, low, high):
+    return (lambda t: t * t * (3 - 2 * t))(np.clip((x - low) / (high - low), 0, 1))
 
 # %% ../nbs/20_people.ipynb #9fe5aaf5
-def noise_tile(rng, size=256, beta=1., low=1., high=1e9):
-    "Tileable noise, mean 0 and standard deviation 1, with power 1/f^beta between `low` and `high` cycles a tile."
-    f = np.hypot(np.fft.fftfreq(size)[:, None]*size, np.fft.rfftfreq(size)[None]*size)
-    gain = np.where((f >= low) & (f <= high), np.maximum(f, 1e-9)**(-beta/2), 0)
-    x = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((size, size)))*gain, (size, size))
-    return (x/x.std()).astype(np.float32)
+def noise_tile(rng, size=256, beta=1.0, low=1.0, high=1e9):
+    """Tileable noise, mean 0 and standard deviation 1, with power 1/f^beta between `low` and
+    `high` cycles a tile.
+    """
+    f = np.hypot(np.fft.fftfreq(size)[:, None] * size, np.fft.rfftfreq(size)[None] * size)
+    gain = np.where((f >= low) & (f <= high), np.maximum(f, 1e-9) ** (-beta / 2), 0)
+    x = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((size, size))) * gain, (size, size))
+    return (x / x.std()).astype(np.float32)
 
-def drift_noise(rng, n, fps, beta=2., low=.05, high=4.):
-    "A random movement, expected standard deviation 1, with power 1/f^beta between `low` and `high` Hz."
-    m = 2**math.ceil(math.log2(n + 8*fps))
-    f = np.fft.rfftfreq(m, 1/fps)
-    gain = np.where((f >= low), np.maximum(f, 1e-9)**(-beta/2)*np.exp(-(f/high)**2), 0)
-    power = 2*(gain**2).sum()/m
-    return np.fft.irfft(np.fft.rfft(rng.standard_normal(m))*gain, m)[:n]/math.sqrt(power)
+# %% ../nbs/20_people.ipynb #65f87716
+def drift_noise(rng, n, fps, beta=2.0, low=0.05, high=4.0):
+    """A random movement, expected standard deviation 1, with power 1/f^beta between `low` and
+    `high` Hz.
+    """
+    m = 2 ** math.ceil(math.log2(n + 8 * fps))
+    f = np.fft.rfftfreq(m, 1 / fps)
+    gain = np.where((f >= low), np.maximum(f, 1e-9) ** (-beta / 2) * np.exp(-((f / high) ** 2)), 0)
+    power = 2 * (gain**2).sum() / m
+    return np.fft.irfft(np.fft.rfft(rng.standard_normal(m)) * gain, m)[:n] / math.sqrt(power)
 
 # %% ../nbs/20_people.ipynb #cbb9046c
-_BASE, _MELANIN, _BLOOD = np.float32([.93, .74, .62]), np.float32([1.55, 2.1, 2.6]), np.float32([.10, .62, .52])
+_BASE, _MELANIN, _BLOOD = (
+    np.float32([0.93, 0.74, 0.62]),
+    np.float32([1.55, 2.1, 2.6]),
+    np.float32([0.10, 0.62, 0.52]),
+)
 
-def skin_color(
-    melanin, # ..., 0 (none) .. 1 (dark)
-    blood,   # ..., 0 .. 1, more on lips
-) -> np.ndarray: # ... x 3 linear RGB
-    "Colour of skin from its two dyes."
-    return _BASE*np.exp(-np.asarray(melanin, np.float32)[..., None]*_MELANIN - np.asarray(blood, np.float32)[..., None]*_BLOOD)
+# %% ../nbs/20_people.ipynb #c6de8871
+def skin_color(melanin, blood) -> np.ndarray:
+    """Colour of skin from its two dyes.
+
+    Args:
+        melanin: ..., 0 (none) .. 1 (dark).
+        blood: ..., 0 .. 1, more on lips.
+
+    Returns:
+        ... x 3 linear RGB.
+    """
+    return _BASE * np.exp(
+        -np.asarray(melanin, np.float32)[..., None] * _MELANIN
+        - np.asarray(blood, np.float32)[..., None] * _BLOOD
+    )
 
 # %% ../nbs/20_people.ipynb #023b5c55
 @dataclass
 class Person:
-    "Who is in the video."
-    identity: np.ndarray       # (40,) standard deviations
-    seed: int                  # of freckles, hairs, mottling
-    melanin: float             # 0..1
-    blood: float               # 0..1
-    mottle: float              # strength of blotches
-    grain: float               # strength of pores and fine lines
-    freckles: float            # 0..1
-    hair: str                  # 'bald', 'buzz', 'short', 'full', 'long', 'cap'
-    hair_color: tuple          # linear RGB
-    hairline: float            # higher or lower than usual, eye distances
-    brow: float                # thickness and darkness of the brows
-    beard: float               # 0 none, .3 stubble, 1 full
-    lipstick: float            # 0..1
-    eye_color: tuple           # linear RGB
-    cloth: tuple               # two linear RGB colours of the clothes
-    stripes: float             # 0 plain .. 1
-    glasses: tuple = ()        # none, or thickness of the frame in eye distances and its linear RGB colour
+    """Who is in the video.
+
+    Attributes:
+        identity: (40,) standard deviations.
+        seed: of freckles, hairs, mottling.
+        melanin: 0..1.
+        blood: 0..1.
+        mottle: strength of blotches.
+        grain: strength of pores and fine lines.
+        freckles: 0..1.
+        hair: 'bald', 'buzz', 'short', 'full', 'long', 'cap'.
+        hair_color: linear RGB.
+        hairline: higher or lower than usual, eye distances.
+        brow: thickness and darkness of the brows.
+        beard: 0 none, .3 stubble, 1 full.
+        lipstick: 0..1.
+        eye_color: linear RGB.
+        cloth: two linear RGB colours of the clothes.
+        stripes: 0 plain .. 1.
+        glasses: none, or thickness of the frame in eye distances and its linear RGB colour.
+    """
+
+    identity: np.ndarray
+    seed: int
+    melanin: float
+    blood: float
+    mottle: float
+    grain: float
+    freckles: float
+    hair: str
+    hair_color: tuple
+    hairline: float
+    brow: float
+    beard: float
+    lipstick: float
+    eye_color: tuple
+    cloth: tuple
+    stripes: float
+    glasses: tuple = ()
 
     @classmethod
-    def sample(cls,
-        rng: np.random.Generator|int,
-    ) -> 'Person':
-        "Draw a person."
+    def sample(cls, rng: np.random.Generator | int) -> 'Person':
+        """Draw a person."""
         g = _rng(rng)
-        melanin = float(g.choice([g.beta(2, 7), g.beta(5, 5), min(1.2*g.beta(9, 3.5), 1.05)], p=[.45, .3, .25]))
-        woman = g.random() < .5
-        dark = melanin > .45 or g.random() < .45
-        tint = np.array([[.012, .009, .008], [.045, .024, .013], [.10, .052, .024], [.30, .19, .085], [.17, .055, .018], [.28, .27, .26]])
-        hair_color = tint[0 if dark and g.random() < .75 else g.choice(6, p=[.12, .33, .25, .13, .05, .12])]*g.uniform(.8, 1.25)
-        hair = str(g.choice(['bald', 'buzz', 'short', 'full', 'long', 'cap'], p=[.0, .02, .13, .25, .52, .08] if woman else [.06, .16, .43, .22, .03, .10]))
-        eyes = np.array([[.06, .028, .012], [.11, .055, .02], [.16, .13, .05], [.14, .22, .30], [.19, .23, .24]])
-        eye_color = eyes[g.choice(2 if melanin > .4 else 5)]*g.uniform(.8, 1.2)
-        beard = 0. if woman else float(g.choice([0, g.uniform(.1, .4), g.uniform(.5, 1)], p=[.45, .35, .2]))
-        made = cls(g.standard_normal(40).astype(np.float32)*np.float32(.75), int(g.integers(2**31)), melanin, float(g.uniform(.12, .5)), float(g.uniform(.5, 1.5)),
-            float(g.uniform(.6, 1.5)), float(g.beta(1, 4)), hair, tuple(hair_color.tolist()), float(g.uniform(-.12, .16)), float(g.uniform(.5, 1.3)), beard,
-            float(g.beta(1, 2)) if woman else 0., tuple(eye_color.tolist()), tuple(np.clip(g.beta(1, 2, (2, 1))*np.exp(g.uniform(.05, .6)*g.normal(size=(2, 3))), .012, .7).ravel().tolist()), float(max(0, g.normal(0, .5))))
-        frames = np.array([[.008, .008, .009], [.06, .022, .009], [.30, .30, .31], [.42, .28, .10], [.10, .012, .018], [.015, .03, .09]])
-        thickness, tint = g.choice([g.uniform(.03, .045), g.uniform(.06, .10)]), frames[g.choice(6, p=[.5, .18, .12, .08, .06, .06])]
-        return replace(made, glasses=(float(thickness), *tint.tolist())) if g.random() < .15 else made
+        melanin = float(
+            g.choice(
+                [g.beta(2, 7), g.beta(5, 5), min(1.2 * g.beta(9, 3.5), 1.05)], p=[0.45, 0.3, 0.25]
+            )
+        )
+        woman = g.random() < 0.5
+        dark = melanin > 0.45 or g.random() < 0.45
+        tint = np.array(
+            [
+                [0.012, 0.009, 0.008],
+                [0.045, 0.024, 0.013],
+                [0.10, 0.052, 0.024],
+                [0.30, 0.19, 0.085],
+                [0.17, 0.055, 0.018],
+                [0.28, 0.27, 0.26],
+            ]
+        )
+        hair_color = tint[
+            0
+            if dark and g.random() < 0.75
+            else g.choice(6, p=[0.12, 0.33, 0.25, 0.13, 0.05, 0.12])
+        ] * g.uniform(0.8, 1.25)
+        hair = str(
+            g.choice(
+                ['bald', 'buzz', 'short', 'full', 'long', 'cap'],
+                p=[0.0, 0.02, 0.13, 0.25, 0.52, 0.08]
+                if woman
+                else [0.06, 0.16, 0.43, 0.22, 0.03, 0.10],
+            )
+        )
+        eyes = np.array(
+            [
+                [0.06, 0.028, 0.012],
+                [0.11, 0.055, 0.02],
+                [0.16, 0.13, 0.05],
+                [0.14, 0.22, 0.30],
+                [0.19, 0.23, 0.24],
+            ]
+        )
+        eye_color = eyes[g.choice(2 if melanin > 0.4 else 5)] * g.uniform(0.8, 1.2)
+        beard = (
+            0.0
+            if woman
+            else float(g.choice([0, g.uniform(0.1, 0.4), g.uniform(0.5, 1)], p=[0.45, 0.35, 0.2]))
+        )
+        made = cls(
+            g.standard_normal(40).astype(np.float32) * np.float32(0.75),
+            int(g.integers(2**31)),
+            melanin,
+            float(g.uniform(0.12, 0.5)),
+            float(g.uniform(0.5, 1.5)),
+            float(g.uniform(0.6, 1.5)),
+            float(g.beta(1, 4)),
+            hair,
+            tuple(hair_color.tolist()),
+            float(g.uniform(-0.12, 0.16)),
+            float(g.uniform(0.5, 1.3)),
+            beard,
+            float(g.beta(1, 2)) if woman else 0.0,
+            tuple(eye_color.tolist()),
+            tuple(
+                np.clip(
+                    g.beta(1, 2, (2, 1)) * np.exp(g.uniform(0.05, 0.6) * g.normal(size=(2, 3))),
+                    0.012,
+                    0.7,
+                )
+                .ravel()
+                .tolist()
+            ),
+            float(max(0, g.normal(0, 0.5))),
+        )
+        frames = np.array(
+            [
+                [0.008, 0.008, 0.009],
+                [0.06, 0.022, 0.009],
+                [0.30, 0.30, 0.31],
+                [0.42, 0.28, 0.10],
+                [0.10, 0.012, 0.018],
+                [0.015, 0.03, 0.09],
+            ]
+        )
+        thickness, tint = (
+            g.choice([g.uniform(0.03, 0.045), g.uniform(0.06, 0.10)]),
+            frames[g.choice(6, p=[0.5, 0.18, 0.12, 0.08, 0.06, 0.06])],
+        )
+        return (
+            replace(made, glasses=(float(thickness), *tint.tolist()))
+            if g.random() < 0.15
+            else made
+        )
 
-    def texture(self,
-        size: int = 512, # width in texels
-    ) -> np.ndarray:     # 1.5 size x size x 3 uint8: the head's texture map, then a strip with clothes and hair
-        "Paint the person."
+    def texture(self, size: int = 512) -> np.ndarray:
+        """Paint the person.
+
+        Args:
+            size: width in texels.
+
+        Returns:
+            1.5 size x size x 3 uint8: the head's texture map, then a strip with clothes and hair.
+        """
         return _texture(ById(self, MorphableModel.load()), size)
 
 # %% ../nbs/20_people.ipynb #dde79c16
-def _strokes(drawing, rng, roots, directions, length, scale, spread=.25):
-    "Draw short hairs (front view, units of the eye distance) into `drawing`."
-    a = np.arctan2(directions[:, 1], directions[:, 0]) + spread*rng.standard_normal(len(roots))
-    tips = roots + length*rng.uniform(.6, 1.2, len(roots))[:, None]*np.stack([np.cos(a), np.sin(a)], 1)
-    px = lambda q: np.round(16*np.stack([(q[:, 0]+2)*scale, (2-q[:, 1])*scale], 1)).astype(np.int32)
-    for p, q, s in zip(px(roots), px(tips), rng.uniform(.3, 1, len(roots))): cv2.line(drawing, p.tolist(), q.tolist(), float(s), 1, cv2.LINE_AA, 4)
+def _strokes(drawing, rng, roots, directions, length, scale, spread=0.25):
+    """Draw short hairs (front view, units of the eye distance) into `drawing`."""
+    a = np.arctan2(directions[:, 1], directions[:, 0]) + spread * rng.standard_normal(len(roots))
+    tips = roots + length * rng.uniform(0.6, 1.2, len(roots))[:, None] * np.stack(
+        [np.cos(a), np.sin(a)], 1
+    )
 
+    def px(q):
+        return np.round(16 * np.stack([(q[:, 0] + 2) * scale, (2 - q[:, 1]) * scale], 1)).astype(
+            np.int32
+        )
+
+    for p, q, s in zip(px(roots), px(tips), rng.uniform(0.3, 1, len(roots))):
+        cv2.line(drawing, p.tolist(), q.tolist(), float(s), 1, cv2.LINE_AA, 4)
+
+# %% ../nbs/20_people.ipynb #9bf8f56a
 def _features(marks, person, rng, scale=256):
-    "Front-view drawings: brows, lashes, lips."
-    brows, lashes, lips, rims = (np.zeros((4*scale, 4*scale), np.float32) for _ in range(4))
-    px = lambda q: np.round(16*np.stack([(q[:, 0]+2)*scale, (2-q[:, 1])*scale], 1)).astype(np.int32)
+    """Front-view drawings: brows, lashes, lips."""
+    brows, lashes, lips, rims = (np.zeros((4 * scale, 4 * scale), np.float32) for _ in range(4))
+
+    def px(q):
+        return np.round(16 * np.stack([(q[:, 0] + 2) * scale, (2 - q[:, 1]) * scale], 1)).astype(
+            np.int32
+        )
+
     for side, (up, down) in enumerate(zip(*BROWS)):
         top, low = marks[up], marks[down]
-        n = int(420*person.brow)
-        t, h = rng.random(n)*4, .5 + (rng.random(n)-.5)*np.clip(1.5*person.brow, .7, 1.8)
-        i = np.minimum(t.astype(int), 3); f = (t-i)[:, None]
-        a, b = top[i]*(1-f) + top[i+1]*f, low[i]*(1-f) + low[i+1]*f
-        taper = (np.where(t < 1.6, t/1.6, 1.)[:, None]*.8 + .2)*.85
-        along = (top[i]-top[i+1])/np.linalg.norm(top[i]-top[i+1], axis=1, keepdims=True)
-        rise = np.stack([0*t, np.where(h > .5, -.25, .5)], 1)
-        _strokes(brows, rng, (a+b)/2 + (h[:, None]-.5)*(a-b)*taper, along + rise, .09, scale)
+        n = int(420 * person.brow)
+        t, h = (
+            rng.random(n) * 4,
+            0.5 + (rng.random(n) - 0.5) * np.clip(1.5 * person.brow, 0.7, 1.8),
+        )
+        i = np.minimum(t.astype(int), 3)
+        f = (t - i)[:, None]
+        a, b = top[i] * (1 - f) + top[i + 1] * f, low[i] * (1 - f) + low[i + 1] * f
+        taper = (np.where(t < 1.6, t / 1.6, 1.0)[:, None] * 0.8 + 0.2) * 0.85
+        along = (top[i] - top[i + 1]) / np.linalg.norm(top[i] - top[i + 1], axis=1, keepdims=True)
+        rise = np.stack([0 * t, np.where(h > 0.5, -0.25, 0.5)], 1)
+        _strokes(
+            brows,
+            rng,
+            (a + b) / 2 + (h[:, None] - 0.5) * (a - b) * taper,
+            along + rise,
+            0.09,
+            scale,
+        )
     for eye in EYES:
         q = marks[eye]
-        cv2.polylines(rims, [px(q)], True, 1., 3, cv2.LINE_AA, 4)
+        cv2.polylines(rims, [px(q)], True, 1.0, 3, cv2.LINE_AA, 4)
         upper = q[[0, 15, 14, 13, 12, 11, 10, 9, 8]]
-        cv2.polylines(lashes, [px(upper)], False, 1., 7, cv2.LINE_AA, 4)
-        t = rng.random(70)*8; i = np.minimum(t.astype(int), 7); f = (t-i)[:, None]
-        root = upper[i]*(1-f) + upper[i+1]*f
-        _strokes(lashes, rng, root, np.c_[(root-q.mean(0))[:, 0]*2, .25 + 0*t], .05, scale, .1)
-    cv2.fillPoly(lips, [px(marks[LIPS])], 1., cv2.LINE_AA, 4)
-    soft = lambda a, s: cv2.GaussianBlur(a, (0, 0), s)
-    return np.dstack([soft(brows, .8) + .35*soft(brows, 6), soft(lashes, .9), soft(lips, 5), soft(rims, 5)]), scale
+        cv2.polylines(lashes, [px(upper)], False, 1.0, 7, cv2.LINE_AA, 4)
+        t = rng.random(70) * 8
+        i = np.minimum(t.astype(int), 7)
+        f = (t - i)[:, None]
+        root = upper[i] * (1 - f) + upper[i + 1] * f
+        _strokes(
+            lashes, rng, root, np.c_[(root - q.mean(0))[:, 0] * 2, 0.25 + 0 * t], 0.05, scale, 0.1
+        )
+    cv2.fillPoly(lips, [px(marks[LIPS])], 1.0, cv2.LINE_AA, 4)
 
-def hairline(at, recede=0.):
-    "How far inside the hair a place on the head is; negative on bare skin."
+    def soft(a, s):
+        return cv2.GaussianBlur(a, (0, 0), s)
+
+    return np.dstack(
+        [soft(brows, 0.8) + 0.35 * soft(brows, 6), soft(lashes, 0.9), soft(lips, 5), soft(rims, 5)]
+    ), scale
+
+# %% ../nbs/20_people.ipynb #d5012afb
+def hairline(at, recede=0.0):
+    """How far inside the hair a place on the head is; negative on bare skin."""
     x, y, z = np.moveaxis(at, -1, 0)
-    return y - np.maximum(1.42 + recede + .10*np.cos(2.2*x) + 1.05*np.minimum(z+.15, 0), -.95)
+    return y - np.maximum(
+        1.42 + recede + 0.10 * np.cos(2.2 * x) + 1.05 * np.minimum(z + 0.15, 0), -0.95
+    )
 
+# %% ../nbs/20_people.ipynb #e440d0b9
 def _eyes(model, canvas, person, rng, out):
-    "Sclera, iris, pupil."
+    """Sclera, iris, pupil."""
     for name in ('eye_left', 'eye_right'):
         on = canvas.isin(model, name)
         c = model.mean[np.unique(model.faces[model.faces_of(name)])]
-        c = (c.min(0)+c.max(0))/2
-        d = canvas.at[on]-c; r = np.linalg.norm(d, axis=1)
-        a = np.arccos(np.clip(d[:, 2]/np.maximum(r, 1e-6), -1, 1)); phi = np.arctan2(d[:, 1], d[:, 0])
-        fibres = np.interp(phi, np.linspace(-np.pi, np.pi, 60), rng.uniform(.6, 1.35, 60))
-        sclera = np.float32([.50, .44, .40])*(1 - .25*smooth_step(np.abs(d[:, 0]), .1, .25)[:, None]*np.float32([0, 1, 1]))
-        iris = np.float32(person.eye_color)*(fibres*(1 - .75*smooth_step(a, .38, .48))*(1 + .5*smooth_step(a, .3, .2)))[:, None]
-        out[on] = sclera + (iris-sclera)*smooth_step(a, .52, .46)[:, None]
-        out[on] *= 1 - .97*smooth_step(a, .205, .17)[:, None]
-        out[on] *= (.55 + .45*smooth_step(-d[:, 1], -.13, .0))[:, None]
+        c = (c.min(0) + c.max(0)) / 2
+        d = canvas.at[on] - c
+        r = np.linalg.norm(d, axis=1)
+        a = np.arccos(np.clip(d[:, 2] / np.maximum(r, 1e-6), -1, 1))
+        phi = np.arctan2(d[:, 1], d[:, 0])
+        fibres = np.interp(phi, np.linspace(-np.pi, np.pi, 60), rng.uniform(0.6, 1.35, 60))
+        sclera = np.float32([0.50, 0.44, 0.40]) * (
+            1 - 0.25 * smooth_step(np.abs(d[:, 0]), 0.1, 0.25)[:, None] * np.float32([0, 1, 1])
+        )
+        iris = (
+            np.float32(person.eye_color)
+            * (
+                fibres
+                * (1 - 0.75 * smooth_step(a, 0.38, 0.48))
+                * (1 + 0.5 * smooth_step(a, 0.3, 0.2))
+            )[:, None]
+        )
+        out[on] = sclera + (iris - sclera) * smooth_step(a, 0.52, 0.46)[:, None]
+        out[on] *= 1 - 0.97 * smooth_step(a, 0.205, 0.17)[:, None]
+        out[on] *= (0.55 + 0.45 * smooth_step(-d[:, 1], -0.13, 0.0))[:, None]
 
 # %% ../nbs/20_people.ipynb #cb91ce37
 @dataclass(frozen=True)
 class ById:
-    "A person as a cache key."
+    """A person as a cache key."""
+
     person: Person
     model: MorphableModel
-    def __hash__(self): return hash((self.person.seed, id(self.model)))
-    def __eq__(self, other): return self.person is other.person and self.model is other.model
+
+    def __hash__(self):
+        return hash((self.person.seed, id(self.model)))
+
+    def __eq__(self, other):
+        return self.person is other.person and self.model is other.model
 
 # %% ../nbs/20_people.ipynb #cc2a4f7c
 @functools.lru_cache(8)
@@ -202,59 +415,147 @@ def _texture(key, size):
     c = _canvas(model, size)
     tile = {b: noise_tile(g, 256, b, low) for b, low in ((0, 8), (1, 4), (2, 2))}
     drawings, scale = _features(c.marks, person, g)
-    facing = smooth_step(c.normal[..., 2], .05, .3)*~c.isin(model, 'mouth', 'eye_sockets', 'neck', 'scalp')
-    brows, lashes, lips, rims = np.moveaxis(c.front(drawings, scale)*facing[..., None], -1, 0)
-    near = lambda i, s: np.exp(-((c.at[..., :2]-c.marks[i])**2).sum(-1)/(2*s*s))*facing
-    blotch, cloud, pores, fine = c.solid(tile[1], 60), c.solid(tile[2], 48), c.solid(tile[0], 128), c.solid(tile[1], 128)
+    facing = smooth_step(c.normal[..., 2], 0.05, 0.3) * ~c.isin(
+        model, 'mouth', 'eye_sockets', 'neck', 'scalp'
+    )
+    brows, lashes, lips, rims = np.moveaxis(c.front(drawings, scale) * facing[..., None], -1, 0)
 
-    melanin = person.melanin + .025*person.mottle*cloud + .012*person.mottle*blotch + person.grain*(.022*pores + .016*fine)*(1 + .6*person.melanin)
+    def near(i, s):
+        return np.exp(-((c.at[..., :2] - c.marks[i]) ** 2).sum(-1) / (2 * s * s)) * facing
+
+    blotch, cloud, pores, fine = (
+        c.solid(tile[1], 60),
+        c.solid(tile[2], 48),
+        c.solid(tile[0], 128),
+        c.solid(tile[1], 128),
+    )
+
+    melanin = (
+        person.melanin
+        + 0.025 * person.mottle * cloud
+        + 0.012 * person.mottle * blotch
+        + person.grain * (0.022 * pores + 0.016 * fine) * (1 + 0.6 * person.melanin)
+    )
     spots = smooth_step(c.solid(noise_tile(g, 256, 0, 10, 70), 80), 1.7, 2.6)
-    melanin = melanin + .35*person.freckles*spots*(near(4, .7) + near(50, .5) + near(280, .5)).clip(0, 1)*(1-person.melanin)
-    for _ in range(g.integers(0, 4)): melanin = melanin + g.uniform(.15, .5)*near(int(g.choice([50, 280, 205, 425, 151, 108, 337, 58, 199])), g.uniform(.012, .026))
-    under = near(230, .13) + near(450, .13) + near(119, .12) + near(348, .12)
-    melanin = melanin + .05*under + .16*rims*(.3 + .7*(1-person.melanin))
-    blood = person.blood + .05*person.mottle*c.solid(tile[1], 40) + .04*person.grain*pores
-    blood = blood + .28*(near(205, .3) + near(425, .3)) + .24*near(4, .16) + .15*near(152, .25) + .10*under + .22*c.isin(model, 'ears') + .25*rims
-    lip = lips*(.85 + .15*c.solid(tile[1], 90, (2.5, .4)))
-    blood = blood + lip*(.75 + 1.0*person.lipstick)
-    melanin = melanin + lip*(.07 + .16*person.lipstick)
+    melanin = melanin + 0.35 * person.freckles * spots * (
+        near(4, 0.7) + near(50, 0.5) + near(280, 0.5)
+    ).clip(0, 1) * (1 - person.melanin)
+    for _ in range(g.integers(0, 4)):
+        melanin = melanin + g.uniform(0.15, 0.5) * near(
+            int(g.choice([50, 280, 205, 425, 151, 108, 337, 58, 199])), g.uniform(0.012, 0.026)
+        )
+    under = near(230, 0.13) + near(450, 0.13) + near(119, 0.12) + near(348, 0.12)
+    melanin = melanin + 0.05 * under + 0.16 * rims * (0.3 + 0.7 * (1 - person.melanin))
+    blood = (
+        person.blood + 0.05 * person.mottle * c.solid(tile[1], 40) + 0.04 * person.grain * pores
+    )
+    blood = (
+        blood
+        + 0.28 * (near(205, 0.3) + near(425, 0.3))
+        + 0.24 * near(4, 0.16)
+        + 0.15 * near(152, 0.25)
+        + 0.10 * under
+        + 0.22 * c.isin(model, 'ears')
+        + 0.25 * rims
+    )
+    lip = lips * (0.85 + 0.15 * c.solid(tile[1], 90, (2.5, 0.4)))
+    blood = blood + lip * (0.75 + 1.0 * person.lipstick)
+    melanin = melanin + lip * (0.07 + 0.16 * person.lipstick)
     out = skin_color(np.maximum(melanin, 0), np.maximum(blood, 0))
 
     tint = np.float32(person.hair_color)
-    low = smooth_step(c.marks[205, 1] - .15 - c.at[..., 1] + .12*cloud + .35*np.abs(c.at[..., 0]), -.05, .3)*smooth_step(c.at[..., 1], c.marks[152, 1]-.15, c.marks[152, 1]+.05)
-    stash = np.maximum(low, near(164, .17)*1.1).clip(0, 1)*(1-lips.clip(0, 1))*smooth_step(c.at[..., 2], -1.35, -.9)*c.isin(model, 'face', 'lips')
-    bristles = smooth_step(c.solid(tile[0], 170, (1.3, .7)) + .4*c.solid(tile[1], 90), .5 - 1.9*person.beard, 2.1 - 1.9*person.beard)
-    mix = lambda a, color, w: a + (color-a)*np.clip(w, 0, 1)[..., None]
-    out = mix(out, tint*.8 + .1*out, stash*(.35 + .65*bristles)*min(.92, .15 + .85*person.beard) if person.beard else np.zeros_like(stash))
-    out = mix(out, tint*.5, brows*min(1., .65+.4*person.brow))
-    out = mix(out, np.float32([.01, .008, .007]), lashes*(.9 + .1*person.lipstick))
+    low = smooth_step(
+        c.marks[205, 1] - 0.15 - c.at[..., 1] + 0.12 * cloud + 0.35 * np.abs(c.at[..., 0]),
+        -0.05,
+        0.3,
+    ) * smooth_step(c.at[..., 1], c.marks[152, 1] - 0.15, c.marks[152, 1] + 0.05)
+    stash = (
+        np.maximum(low, near(164, 0.17) * 1.1).clip(0, 1)
+        * (1 - lips.clip(0, 1))
+        * smooth_step(c.at[..., 2], -1.35, -0.9)
+        * c.isin(model, 'face', 'lips')
+    )
+    bristles = smooth_step(
+        c.solid(tile[0], 170, (1.3, 0.7)) + 0.4 * c.solid(tile[1], 90),
+        0.5 - 1.9 * person.beard,
+        2.1 - 1.9 * person.beard,
+    )
 
-    edge = hairline(c.at, person.hairline) + .035*cloud + .03*c.solid(tile[0], 60)
-    on = smooth_step(edge, -.03, .09)*~c.isin(model, 'ears', 'mouth', 'eye_sockets', 'eye_left', 'eye_right', 'teeth_upper', 'teeth_lower', 'tongue')
-    strands = c.solid(tile[1], 110, (2.2, .16))
-    strands = strands + .5*c.solid(tile[0], 140, (1.5, .2))
-    hair = tint*np.exp(.32*strands + .15*cloud)[..., None]
-    if person.hair == 'cap': hair = np.float32(person.cloth[3:])*(1 + .22*np.sin(110*c.at[..., 0] + 9*np.sin(3*c.at[..., 2])) + .1*pores)[..., None]; on = smooth_step(hairline(c.at) + .18, 0, .02)*(on >= 0)*~c.isin(model, 'ears')
-    cover = dict(bald=.12, buzz=.72).get(person.hair, 1.)
-    out = mix(out, hair, on*cover*(1 if cover == 1 else np.clip(.7 + .25*c.solid(tile[0], 150), 0, 1)))
+    def mix(a, color, w):
+        return a + (color - a) * np.clip(w, 0, 1)[..., None]
 
-    for names, color in ((('mouth', 'eye_sockets'), [.16, .035, .03]), (('tongue',), [.40, .13, .12]), (('teeth_upper', 'teeth_lower'), [.52, .47, .38])):
+    out = mix(
+        out,
+        tint * 0.8 + 0.1 * out,
+        stash * (0.35 + 0.65 * bristles) * min(0.92, 0.15 + 0.85 * person.beard)
+        if person.beard
+        else np.zeros_like(stash),
+    )
+    out = mix(out, tint * 0.5, brows * min(1.0, 0.65 + 0.4 * person.brow))
+    out = mix(out, np.float32([0.01, 0.008, 0.007]), lashes * (0.9 + 0.1 * person.lipstick))
+
+    edge = hairline(c.at, person.hairline) + 0.035 * cloud + 0.03 * c.solid(tile[0], 60)
+    on = smooth_step(edge, -0.03, 0.09) * ~c.isin(
+        model,
+        'ears',
+        'mouth',
+        'eye_sockets',
+        'eye_left',
+        'eye_right',
+        'teeth_upper',
+        'teeth_lower',
+        'tongue',
+    )
+    strands = c.solid(tile[1], 110, (2.2, 0.16))
+    strands = strands + 0.5 * c.solid(tile[0], 140, (1.5, 0.2))
+    hair = tint * np.exp(0.32 * strands + 0.15 * cloud)[..., None]
+    if person.hair == 'cap':
+        hair = (
+            np.float32(person.cloth[3:])
+            * (1 + 0.22 * np.sin(110 * c.at[..., 0] + 9 * np.sin(3 * c.at[..., 2])) + 0.1 * pores)[
+                ..., None
+            ]
+        )
+        on = smooth_step(hairline(c.at) + 0.18, 0, 0.02) * (on >= 0) * ~c.isin(model, 'ears')
+    cover = dict(bald=0.12, buzz=0.72).get(person.hair, 1.0)
+    out = mix(
+        out,
+        hair,
+        on * cover * (1 if cover == 1 else np.clip(0.7 + 0.25 * c.solid(tile[0], 150), 0, 1)),
+    )
+
+    for names, color in (
+        (('mouth', 'eye_sockets'), [0.16, 0.035, 0.03]),
+        (('tongue',), [0.40, 0.13, 0.12]),
+        (('teeth_upper', 'teeth_lower'), [0.52, 0.47, 0.38]),
+    ):
         m = c.isin(model, *names)
-        out[m] = np.float32(color)*(1 + .06*blotch[m])[:, None]
+        out[m] = np.float32(color) * (1 + 0.06 * blotch[m])[:, None]
     sockets = c.isin(model, 'eye_sockets')
-    out[sockets] = skin_color(person.melanin + .05, person.blood + .5)
+    out[sockets] = skin_color(person.melanin + 0.05, person.blood + 0.5)
     _eyes(model, c, person, g, out)
     out[c.region == 255] = skin_color(person.melanin, person.blood)
-    cloth = _cloth(person, g, size//2, tint)
-    return to_srgb(np.vstack([np.clip(out, .003, .95), cloth]))
+    cloth = _cloth(person, g, size // 2, tint)
+    return to_srgb(np.vstack([np.clip(out, 0.003, 0.95), cloth]))
 
+# %% ../nbs/20_people.ipynb #cc8c3bea
 def _cloth(person, rng, size, tint):
-    "Clothes on the left, hair on the right: the strip below the head's texture."
+    """Clothes on the left, hair on the right: the strip below the head's texture."""
     a, b = np.float32(person.cloth[:3]), np.float32(person.cloth[3:])
-    y, x = np.mgrid[:size, :size]/size
-    w = np.clip(person.stripes, 0, 1)*(np.sin(2*np.pi*(10 + 20*person.stripes)*(y if person.seed % 2 else x)) > .2)
-    weave = 1 + .10*noise_tile(rng, 512, .5)[:size, :size] + .05*np.sin(size*1.4*x)*np.sin(size*1.4*y)
-    cloth = (a + (b-a)*w[..., None])*weave[..., None]
-    s = cv2.resize(noise_tile(rng, 512, .8)[:max(size//16, 4), :size], (size, size), interpolation=cv2.INTER_CUBIC)
-    hair = tint*np.exp(.55*s)[..., None]
-    return np.clip(np.hstack([cloth, hair]), .002, .95).astype(np.float32)
+    y, x = np.mgrid[:size, :size] / size
+    w = np.clip(person.stripes, 0, 1) * (
+        np.sin(2 * np.pi * (10 + 20 * person.stripes) * (y if person.seed % 2 else x)) > 0.2
+    )
+    weave = (
+        1
+        + 0.10 * noise_tile(rng, 512, 0.5)[:size, :size]
+        + 0.05 * np.sin(size * 1.4 * x) * np.sin(size * 1.4 * y)
+    )
+    cloth = (a + (b - a) * w[..., None]) * weave[..., None]
+    s = cv2.resize(
+        noise_tile(rng, 512, 0.8)[: max(size // 16, 4), :size],
+        (size, size),
+        interpolation=cv2.INTER_CUBIC,
+    )
+    hair = tint * np.exp(0.55 * s)[..., None]
+    return np.clip(np.hstack([cloth, hair]), 0.002, 0.95).astype(np.float32)

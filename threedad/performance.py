@@ -19,150 +19,293 @@ from .people import drift_noise, smooth_step
 # %% ../nbs/22_performance.ipynb #7786aba7
 VISEMES = {
     'rest': {},
-    'a': dict(jawOpen=.34, mouthLowerDown=.25, mouthUpperUp=.12),
-    'e': dict(jawOpen=.19, mouthStretch=.28, mouthLowerDown=.28, mouthSmile=.10),
-    'i': dict(jawOpen=.09, mouthStretch=.34, mouthSmile=.18, mouthLowerDown=.18, mouthUpperUp=.08),
-    'o': dict(jawOpen=.24, mouthFunnel=.42, mouthPucker=.15),
-    'u': dict(jawOpen=.08, mouthPucker=.46, mouthFunnel=.25),
-    'm': dict(mouthPress=.35, mouthRollLower=.25, mouthRollUpper=.22),
-    'f': dict(jawOpen=.04, mouthRollLower=.48, mouthUpperUp=.25),
-    's': dict(jawOpen=.05, mouthStretch=.22, mouthLowerDown=.16, mouthUpperUp=.06),
-    'l': dict(jawOpen=.15, mouthLowerDown=.18, tongueOut=.06),
-    'r': dict(jawOpen=.10, mouthFunnel=.26, mouthPucker=.18)}
+    'a': dict(jawOpen=0.34, mouthLowerDown=0.25, mouthUpperUp=0.12),
+    'e': dict(jawOpen=0.19, mouthStretch=0.28, mouthLowerDown=0.28, mouthSmile=0.10),
+    'i': dict(
+        jawOpen=0.09, mouthStretch=0.34, mouthSmile=0.18, mouthLowerDown=0.18, mouthUpperUp=0.08
+    ),
+    'o': dict(jawOpen=0.24, mouthFunnel=0.42, mouthPucker=0.15),
+    'u': dict(jawOpen=0.08, mouthPucker=0.46, mouthFunnel=0.25),
+    'm': dict(mouthPress=0.35, mouthRollLower=0.25, mouthRollUpper=0.22),
+    'f': dict(jawOpen=0.04, mouthRollLower=0.48, mouthUpperUp=0.25),
+    's': dict(jawOpen=0.05, mouthStretch=0.22, mouthLowerDown=0.16, mouthUpperUp=0.06),
+    'l': dict(jawOpen=0.15, mouthLowerDown=0.18, tongueOut=0.06),
+    'r': dict(jawOpen=0.10, mouthFunnel=0.26, mouthPucker=0.18),
+}
 
+# %% ../nbs/22_performance.ipynb #a7193392
 def _expand(names, weights):
-    "Action values of a viseme; names without a side mean both."
+    """Action values of a viseme; names without a side mean both."""
     out = np.zeros(len(names))
     for k, v in weights.items():
-        for n in (k, k+'Left', k+'Right'):
-            if n in names: out[names.index(n)] += v
+        for n in (k, k + 'Left', k + 'Right'):
+            if n in names:
+                out[names.index(n)] += v
     return out
 
+# %% ../nbs/22_performance.ipynb #5018be11
 def speech(
     rng: np.random.Generator,
-    frames: int, fps: float,
-    names: list[str],     # action names
-    energy: float = 1.,   # how much the mouth moves
-    talking: float = .8,  # share of the time that is speech
-) -> tuple[np.ndarray, np.ndarray]: # actions (frames, len(names)); loudness (frames,) 0..1
-    "Lip and jaw movements of somebody talking."
+    frames: int,
+    fps: float,
+    names: list[str],
+    energy: float = 1.0,
+    talking: float = 0.8,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lip and jaw movements of somebody talking.
+
+    Args:
+        rng: TODO.
+        frames: TODO.
+        fps: TODO.
+        names: action names.
+        energy: how much the mouth moves.
+        talking: share of the time that is speech.
+
+    Returns:
+        actions (frames, len(names)); loudness (frames,) 0..1.
+    """
     vowels, consonants = ['a', 'e', 'i', 'o', 'u'], ['m', 'f', 's', 'l', 'r', 's', 'm']
-    now, stop, sounds = -rng.uniform(0, 2), frames/fps + 1, []
+    now, stop, sounds = -rng.uniform(0, 2), frames / fps + 1, []
     while now < stop:
-        end = now + rng.lognormal(.5, .45)
-        loud = rng.uniform(.7, 1.15)
+        end = now + rng.lognormal(0.5, 0.45)
+        loud = rng.uniform(0.7, 1.15)
         while now < end:
-            sounds.append((now, rng.choice(consonants), 1.5, 1.)); now += rng.lognormal(math.log(.09), .25)
-            sounds.append((now, rng.choice(vowels), 1., loud*rng.uniform(.6, 1.2))); now += rng.lognormal(math.log(.155), .3)
-        pause = rng.lognormal(math.log(.35), .5)*(1-talking)/.2
-        for k in range(max(1, int(pause/.1))): sounds.append((now + .1*k, 'rest', 1., 0.))
+            sounds.append((now, rng.choice(consonants), 1.5, 1.0))
+            now += rng.lognormal(math.log(0.09), 0.25)
+            sounds.append((now, rng.choice(vowels), 1.0, loud * rng.uniform(0.6, 1.2)))
+            now += rng.lognormal(math.log(0.155), 0.3)
+        pause = rng.lognormal(math.log(0.35), 0.5) * (1 - talking) / 0.2
+        for k in range(max(1, int(pause / 0.1))):
+            sounds.append((now + 0.1 * k, 'rest', 1.0, 0.0))
         now += pause
     at, kind, weight, loud = zip(*sounds)
-    target = np.stack([_expand(names, VISEMES[k])*(l if k in vowels else 1) for k, l in zip(kind, loud)])
-    t = np.arange(frames)/fps
-    w = np.array(weight)*np.exp(-.5*((t[:, None]-np.array(at)-.04)/.05)**2) + 1e-9
+    target = np.stack(
+        [_expand(names, VISEMES[k]) * (l if k in vowels else 1) for k, l in zip(kind, loud)]
+    )
+    t = np.arange(frames) / fps
+    w = np.array(weight) * np.exp(-0.5 * ((t[:, None] - np.array(at) - 0.04) / 0.05) ** 2) + 1e-9
     w /= w.sum(1, keepdims=True)
-    return energy*(w @ target), w @ np.array([l if k in vowels else .3*(k != 'rest') for k, l in zip(kind, loud)])
+    return energy * (w @ target), w @ np.array(
+        [l if k in vowels else 0.3 * (k != 'rest') for k, l in zip(kind, loud)]
+    )
 
 # %% ../nbs/22_performance.ipynb #93918733
-def blinks(
-    rng: np.random.Generator,
-    frames: int, fps: float,
-    interval: float = 2.8, # median seconds between blinks
-) -> np.ndarray:           # (frames,) 0 open .. 1 closed
-    "Eyelid movement."
-    t, out = np.arange(frames)/fps, np.zeros(frames)
+def blinks(rng: np.random.Generator, frames: int, fps: float, interval: float = 2.8) -> np.ndarray:
+    """Eyelid movement.
+
+    Args:
+        rng: TODO.
+        frames: TODO.
+        fps: TODO.
+        interval: median seconds between blinks.
+
+    Returns:
+        (frames,) 0 open .. 1 closed.
+    """
+    t, out = np.arange(frames) / fps, np.zeros(frames)
     now = -rng.uniform(0, interval)
-    while now < frames/fps + .3:
-        fall, hold, rise, depth = rng.uniform(.06, .10), rng.uniform(.0, .05), rng.uniform(.12, .2), min(1., rng.normal(.97, .08))
-        u = t-now
-        out = np.maximum(out, depth*np.where(u < 0, smooth_step(u, -fall, 0), 1-smooth_step(u, hold, hold+rise)))
-        now += max(.25, rng.lognormal(math.log(interval), .55))
+    while now < frames / fps + 0.3:
+        fall, hold, rise, depth = (
+            rng.uniform(0.06, 0.10),
+            rng.uniform(0.0, 0.05),
+            rng.uniform(0.12, 0.2),
+            min(1.0, rng.normal(0.97, 0.08)),
+        )
+        u = t - now
+        out = np.maximum(
+            out,
+            depth
+            * np.where(u < 0, smooth_step(u, -fall, 0), 1 - smooth_step(u, hold, hold + rise)),
+        )
+        now += max(0.25, rng.lognormal(math.log(interval), 0.55))
     return out
 
+# %% ../nbs/22_performance.ipynb #956bc3a2
 def saccades(
-    rng: np.random.Generator,
-    frames: int, fps: float,
-    spread: float = .09, # radians
-) -> np.ndarray:         # (frames, 2) radians to the right and up
-    "Where the eyes look, relative to the camera."
+    rng: np.random.Generator, frames: int, fps: float, spread: float = 0.09
+) -> np.ndarray:
+    """Where the eyes look, relative to the camera.
+
+    Args:
+        rng: TODO.
+        frames: TODO.
+        fps: TODO.
+        spread: radians.
+
+    Returns:
+        (frames, 2) radians to the right and up.
+    """
     out, i = np.zeros((frames, 2)), 0
-    look = rng.normal(0, spread*.5, 2)
+    look = rng.normal(0, spread * 0.5, 2)
     while i < frames:
-        n = max(2, int(fps*rng.lognormal(math.log(.55), .6)))
-        out[i:i+n] = look
+        n = max(2, int(fps * rng.lognormal(math.log(0.55), 0.6)))
+        out[i : i + n] = look
         i += n
-        look = rng.normal(0, spread, 2)*[1, .6] if rng.random() < .55 else rng.normal(0, .015, 2)
-    return out + .004*np.stack([drift_noise(rng, frames, fps, 1.) for _ in range(2)], 1)
+        look = (
+            rng.normal(0, spread, 2) * [1, 0.6] if rng.random() < 0.55 else rng.normal(0, 0.015, 2)
+        )
+    return out + 0.004 * np.stack([drift_noise(rng, frames, fps, 1.0) for _ in range(2)], 1)
 
 # %% ../nbs/22_performance.ipynb #c02c9197
 @dataclass
 class Performance:
-    "What somebody does in front of the camera."
-    fps: float
-    actions: np.ndarray # (T, 52) in 0..1
-    yaw: np.ndarray     # (T,) radians
-    pitch: np.ndarray   # (T,)
-    roll: np.ndarray    # (T,)
-    shift: np.ndarray   # (T, 2) eye distances to the right and up
-    zoom: np.ndarray    # (T,) relative size
-    sway: np.ndarray    # (T, 2) eye distances, of the shoulders
+    """What somebody does in front of the camera.
 
-    def __len__(self): return len(self.actions)
+    Attributes:
+        fps: TODO.
+        actions: (T, 52) in 0..1.
+        yaw: (T,) radians.
+        pitch: (T,).
+        roll: (T,).
+        shift: (T, 2) eye distances to the right and up.
+        zoom: (T,) relative size.
+        sway: (T, 2) eye distances, of the shoulders.
+    """
+
+    fps: float
+    actions: np.ndarray
+    yaw: np.ndarray
+    pitch: np.ndarray
+    roll: np.ndarray
+    shift: np.ndarray
+    zoom: np.ndarray
+    sway: np.ndarray
+
+    def __len__(self):
+        return len(self.actions)
 
     @classmethod
-    def sample(cls,
-        rng: np.random.Generator|int,
-        frames: int = 48,
-        fps: float = 25.,
+    def sample(
+        cls, rng: np.random.Generator | int, frames: int = 48, fps: float = 25.0
     ) -> 'Performance':
-        "Draw a performance."
+        """Draw a performance."""
         g = _rng(rng)
         names = MorphableModel.load().action_names
-        deg = math.pi/180
-        A, loud = speech(g, frames, fps, names, g.lognormal(math.log(1.75), .22), g.uniform(.3, .95))
-        put = lambda name, x: A.__setitem__((slice(None), [names.index(n) for n in (name, name+'Left', name+'Right') if n in names]), A[:, [names.index(n) for n in (name, name+'Left', name+'Right') if n in names]] + np.reshape(x, (-1, 1)))
-        lively = float(np.clip(g.lognormal(0, .5), .3, 2.5))
-        turn = lambda: drift_noise(g, frames, fps, 1., .08, 1.9)
-        within = lambda x, most: most*np.tanh(x/most)
-        mood = g.choice(['plain', 'smile', 'frown'], p=[.45, .4, .15])
-        put('mouthSmile', np.maximum(0, (mood == 'smile')*g.uniform(.15, .4) + .14*drift_noise(g, frames, fps)))
-        put('mouthFrown', (mood == 'frown')*g.uniform(.1, .3)*(1 + .6*drift_noise(g, frames, fps)))
-        put('cheekSquint', (mood == 'smile')*g.uniform(0, .2) + 0*loud)
-        stress = np.maximum(0, loud-.6)*2
-        put('browInnerUp', np.maximum(0, .24*lively*drift_noise(g, frames, fps) + .18*lively*g.random()*stress))
-        put('browOuterUp', np.maximum(0, .16*lively*drift_noise(g, frames, fps) + .14*lively*g.random()*stress))
-        put('browDown', np.maximum(0, (mood == 'frown')*.25 + .15*drift_noise(g, frames, fps)))
-        put('eyeSquint', np.maximum(0, .08 + .12*drift_noise(g, frames, fps)))
-        for side in ('Left', 'Right'): put('mouth'+side, np.maximum(0, .08*drift_noise(g, frames, fps)))
-        yaw = within(g.normal(0, 9)*deg + lively*g.lognormal(math.log(5), .45)*deg*turn(), 48*deg)
-        pitch = within(g.normal(0, 4)*deg + lively*g.lognormal(math.log(2.9), .3)*deg*turn() + lively*g.uniform(0, 4)*deg*(cv2.GaussianBlur(loud[None], (0, 0), fps*.12)[0] - .4), 25*deg)
-        roll = within(g.normal(0, 3)*deg + lively*g.lognormal(math.log(3.2), .4)*deg*turn() - .12*yaw, 25*deg)
+        deg = math.pi / 180
+        A, loud = speech(
+            g, frames, fps, names, g.lognormal(math.log(1.75), 0.22), g.uniform(0.3, 0.95)
+        )
+
+        def put(name, x):
+            return A.__setitem__(
+                (
+                    slice(None),
+                    [names.index(n) for n in (name, name + 'Left', name + 'Right') if n in names],
+                ),
+                A[:, [names.index(n) for n in (name, name + 'Left', name + 'Right') if n in names]]
+                + np.reshape(x, (-1, 1)),
+            )
+
+        lively = float(np.clip(g.lognormal(0, 0.5), 0.3, 2.5))
+
+        def turn():
+            return drift_noise(g, frames, fps, 1.0, 0.08, 1.9)
+
+        def within(x, most):
+            return most * np.tanh(x / most)
+
+        mood = g.choice(['plain', 'smile', 'frown'], p=[0.45, 0.4, 0.15])
+        put(
+            'mouthSmile',
+            np.maximum(
+                0, (mood == 'smile') * g.uniform(0.15, 0.4) + 0.14 * drift_noise(g, frames, fps)
+            ),
+        )
+        put(
+            'mouthFrown',
+            (mood == 'frown') * g.uniform(0.1, 0.3) * (1 + 0.6 * drift_noise(g, frames, fps)),
+        )
+        put('cheekSquint', (mood == 'smile') * g.uniform(0, 0.2) + 0 * loud)
+        stress = np.maximum(0, loud - 0.6) * 2
+        put(
+            'browInnerUp',
+            np.maximum(
+                0,
+                0.24 * lively * drift_noise(g, frames, fps) + 0.18 * lively * g.random() * stress,
+            ),
+        )
+        put(
+            'browOuterUp',
+            np.maximum(
+                0,
+                0.16 * lively * drift_noise(g, frames, fps) + 0.14 * lively * g.random() * stress,
+            ),
+        )
+        put(
+            'browDown',
+            np.maximum(0, (mood == 'frown') * 0.25 + 0.15 * drift_noise(g, frames, fps)),
+        )
+        put('eyeSquint', np.maximum(0, 0.08 + 0.12 * drift_noise(g, frames, fps)))
+        for side in ('Left', 'Right'):
+            put('mouth' + side, np.maximum(0, 0.08 * drift_noise(g, frames, fps)))
+        yaw = within(
+            g.normal(0, 9) * deg + lively * g.lognormal(math.log(5), 0.45) * deg * turn(), 48 * deg
+        )
+        pitch = within(
+            g.normal(0, 4) * deg
+            + lively * g.lognormal(math.log(2.9), 0.3) * deg * turn()
+            + lively
+            * g.uniform(0, 4)
+            * deg
+            * (cv2.GaussianBlur(loud[None], (0, 0), fps * 0.12)[0] - 0.4),
+            25 * deg,
+        )
+        roll = within(
+            g.normal(0, 3) * deg
+            + lively * g.lognormal(math.log(3.2), 0.4) * deg * turn()
+            - 0.12 * yaw,
+            25 * deg,
+        )
         shut = blinks(g, frames, fps, g.uniform(1.2, 2.8))
-        gaze = saccades(g, frames, fps, g.uniform(.03, .1)) + np.stack([yaw, pitch], 1)*.75
-        side = np.clip(gaze[:, 0]/.38, -1, 1); up = np.clip(gaze[:, 1]/.35, -1, 1)
-        for n, x in (('eyeLookOutLeft', side), ('eyeLookInRight', side), ('eyeLookInLeft', -side), ('eyeLookOutRight', -side)): put(n, np.maximum(0, x))
-        put('eyeLookUp', np.maximum(0, up)); put('eyeLookDown', np.maximum(0, -up))
-        for n in ('eyeBlinkLeft', 'eyeBlinkRight'): put(n, shut*g.uniform(.95, 1) + .02)
-        shift = np.stack([drift_noise(g, frames, fps, 2.4, .08, 1.5) for _ in range(2)], 1)*lively*[.12, .06]
-        return cls(float(fps), np.clip(A, 0, 1).astype(np.float32), yaw, pitch, roll, shift, np.exp(.014*lively*drift_noise(g, frames, fps, 2.4, .08, 1.)), .3*shift + .02*np.stack([drift_noise(g, frames, fps, 2.4, .05, 1.) for _ in range(2)], 1))
+        gaze = saccades(g, frames, fps, g.uniform(0.03, 0.1)) + np.stack([yaw, pitch], 1) * 0.75
+        side = np.clip(gaze[:, 0] / 0.38, -1, 1)
+        up = np.clip(gaze[:, 1] / 0.35, -1, 1)
+        for n, x in (
+            ('eyeLookOutLeft', side),
+            ('eyeLookInRight', side),
+            ('eyeLookInLeft', -side),
+            ('eyeLookOutRight', -side),
+        ):
+            put(n, np.maximum(0, x))
+        put('eyeLookUp', np.maximum(0, up))
+        put('eyeLookDown', np.maximum(0, -up))
+        for n in ('eyeBlinkLeft', 'eyeBlinkRight'):
+            put(n, shut * g.uniform(0.95, 1) + 0.02)
+        shift = (
+            np.stack([drift_noise(g, frames, fps, 2.4, 0.08, 1.5) for _ in range(2)], 1)
+            * lively
+            * [0.12, 0.06]
+        )
+        return cls(
+            float(fps),
+            np.clip(A, 0, 1).astype(np.float32),
+            yaw,
+            pitch,
+            roll,
+            shift,
+            np.exp(0.014 * lively * drift_noise(g, frames, fps, 2.4, 0.08, 1.0)),
+            0.3 * shift
+            + 0.02 * np.stack([drift_noise(g, frames, fps, 2.4, 0.05, 1.0) for _ in range(2)], 1),
+        )
 
 # %% ../nbs/22_performance.ipynb #dafabb0d
 REAL_MOTION = dict(
-    yaw_std=            (1.279, 2.577, 4.727, 9.693, 12.63),
-    yaw_speed=          (10.21, 11.5, 21.22, 26.53, 44.03),
-    yaw_jerk=           (6797, 7149, 1.396e+04, 1.945e+04, 2.29e+04),
-    pitch_std=          (1.298, 2.083, 2.42, 4.536, 6.828),
-    pitch_speed=        (10.22, 14.92, 17.77, 20.33, 34.9),
-    pitch_jerk=         (8883, 1.061e+04, 1.15e+04, 1.361e+04, 2.285e+04),
-    roll_std=           (0.8648, 1.053, 3.693, 4.744, 5.434),
-    roll_speed=         (3.559, 5.334, 11.18, 12.8, 20.54),
-    roll_jerk=          (2494, 3100, 5662, 7732, 1.115e+04),
-    pose_noise=         (0.2023, 0.2872, 0.3493, 0.4253, 0.4608),
-    expression_spread=  (0.4695, 0.5984, 0.6589, 0.8446, 0.9336),
-    expression_noise=   (0.111, 0.1193, 0.1302, 0.1632, 0.1654),
-    blink_rate=         (7.419, 19.78, 31.21, 41.67, 68.71),
-    blink_duration=     (0.1188, 0.1479, 0.1778, 0.2397, 0.3395),
-    blink_peak=         (0.2834, 0.3012, 0.36, 0.4194, 0.5206),
-    mouth_rate=         (15.25, 26.63, 59.34, 76.35, 85.73),
-    jawOpen_std=        (0.06837, 0.0754, 0.08911, 0.1098, 0.1244))
+    yaw_std=(1.279, 2.577, 4.727, 9.693, 12.63),
+    yaw_speed=(10.21, 11.5, 21.22, 26.53, 44.03),
+    yaw_jerk=(6797, 7149, 1.396e04, 1.945e04, 2.29e04),
+    pitch_std=(1.298, 2.083, 2.42, 4.536, 6.828),
+    pitch_speed=(10.22, 14.92, 17.77, 20.33, 34.9),
+    pitch_jerk=(8883, 1.061e04, 1.15e04, 1.361e04, 2.285e04),
+    roll_std=(0.8648, 1.053, 3.693, 4.744, 5.434),
+    roll_speed=(3.559, 5.334, 11.18, 12.8, 20.54),
+    roll_jerk=(2494, 3100, 5662, 7732, 1.115e04),
+    pose_noise=(0.2023, 0.2872, 0.3493, 0.4253, 0.4608),
+    expression_spread=(0.4695, 0.5984, 0.6589, 0.8446, 0.9336),
+    expression_noise=(0.111, 0.1193, 0.1302, 0.1632, 0.1654),
+    blink_rate=(7.419, 19.78, 31.21, 41.67, 68.71),
+    blink_duration=(0.1188, 0.1479, 0.1778, 0.2397, 0.3395),
+    blink_peak=(0.2834, 0.3012, 0.36, 0.4194, 0.5206),
+    mouth_rate=(15.25, 26.63, 59.34, 76.35, 85.73),
+    jawOpen_std=(0.06837, 0.0754, 0.08911, 0.1098, 0.1244),
+)

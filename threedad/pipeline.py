@@ -17,26 +17,56 @@ from .core import StoreError, UsageError, read_json, write_json, write_table
 # %% ../nbs/82_pipeline.ipynb #73c4341b
 def _versions():
     from importlib.metadata import version
-    return dict(threedad=__version__, python=platform.python_version(), **{p: version(p) for p in ('torch', 'numpy', 'pandas', 'scikit-learn', 'av', 'ai-edge-litert')})
+
+    return dict(
+        threedad=__version__,
+        python=platform.python_version(),
+        **{
+            p: version(p)
+            for p in ('torch', 'numpy', 'pandas', 'scikit-learn', 'av', 'ai-edge-litert')
+        },
+    )
+
+# %% ../nbs/82_pipeline.ipynb #fc2ea865
 def _peak_mb():
     import resource
+
     scale = 1024**2 if sys.platform == 'darwin' else 1024
-    return round(sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / scale)
+    return round(
+        sum(
+            resource.getrusage(who).ru_maxrss
+            for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        )
+        / scale
+    )
+
+# %% ../nbs/82_pipeline.ipynb #817cc57e
 def _split_ids(store, split):
     v = store.videos[store.videos['status'] == 'ok']
     ids = v['video_id'] if split == 'all' else v.loc[v['split'] == split, 'video_id']
-    if not len(ids): raise StoreError(store.path, f'has no usable video in the split {split}')
+    if not len(ids):
+        raise StoreError(store.path, f'has no usable video in the split {split}')
     return list(ids)
+
+# %% ../nbs/82_pipeline.ipynb #dcce3f5d
 def evaluate_detector(
-    store,                 # a `Store` or its folder
-    detector,              # a `Detector` or its file
-    out,                   # folder for metrics.json, predictions.parquet, figures/
-    split: str = 'test',   # or 'all'
-    seed: int = 0,         # of the bootstrap
-    about: dict | None = None, # goes into metrics.json as it is
-) -> dict:                 # the metrics
-    "Score a split of a store and write metrics, predictions and figures."
+    store, detector, out, split: str = 'test', seed: int = 0, about: dict | None = None
+) -> dict:
+    """Score a split of a store and write metrics, predictions and figures.
+
+    Args:
+        store: a `Store` or its folder.
+        detector: a `Detector` or its file.
+        out: folder for metrics.json, predictions.parquet, figures/.
+        split: or 'all'.
+        seed: of the bootstrap.
+        about: goes into metrics.json as it is.
+
+    Returns:
+        the metrics.
+    """
     import matplotlib
+
     matplotlib.use('Agg')
     from threedad.core import LABELS, atomic_path
     from threedad.corpus import Store
@@ -44,50 +74,83 @@ def evaluate_detector(
     from threedad.evaluate import evaluate
     from threedad.plots import plot_roc, plot_trajectories, with_labels
     from threedad.training import predict
+
     store, out = store if isinstance(store, Store) else Store(store), Path(out)
     (net, name), ids = load_detector(detector), _split_ids(store, split)
     predictions = predict(net, store, ids, name=name)
-    metrics = evaluate(predictions, seed=seed, videos=store.videos[store.videos['video_id'].isin(ids)])
+    metrics = evaluate(
+        predictions, seed=seed, videos=store.videos[store.videos['video_id'].isin(ids)]
+    )
     v = store.videos
-    metrics |= dict(split=split, detector=name, trained_on=net.training_info.get('trained_on', 'not stated'), caveat=NOTICE, versions=_versions(), seed=seed,
-                    counts=dict(videos=len(v), people=int(v['group'].str.split('+').explode().nunique()), clips_scored=len(predictions), videos_scored=len(ids),
-                                **{s: int(n) for s, n in v['status'].value_counts().items()})) | (about or {})
+    metrics |= dict(
+        split=split,
+        detector=name,
+        trained_on=net.training_info.get('trained_on', 'not stated'),
+        caveat=NOTICE,
+        versions=_versions(),
+        seed=seed,
+        counts=dict(
+            videos=len(v),
+            people=int(v['group'].str.split('+').explode().nunique()),
+            clips_scored=len(predictions),
+            videos_scored=len(ids),
+            **{s: int(n) for s, n in v['status'].value_counts().items()},
+        ),
+    ) | (about or {})
     tables = with_labels(store.trajectories[store.trajectories['video_id'].isin(ids)], v)
-    for file, fig in {'roc': plot_roc(predictions), 'trajectories': plot_trajectories(tables)}.items():
-        with atomic_path(out/'figures'/f'{file}.png') as tmp: fig.savefig(tmp)
-    write_table(predictions, out/'predictions.parquet')
-    write_json(metrics, out/'metrics.json')
+    for file, fig in {
+        'roc': plot_roc(predictions),
+        'trajectories': plot_trajectories(tables),
+    }.items():
+        with atomic_path(out / 'figures' / f'{file}.png') as tmp:
+            fig.savefig(tmp)
+    write_table(predictions, out / 'predictions.parquet')
+    write_json(metrics, out / 'metrics.json')
     return metrics
 
 # %% ../nbs/82_pipeline.ipynb #43f7faf7
 class Stages:
-    "Runs the steps of a job in order, skipping those already done with the same settings."
-    def __init__(self,
-        out: str | os.PathLike, # folder of the job
-    ): self.out, self.chain, self.seconds = Path(out), {}, {}
+    """Runs the steps of a job in order, skipping those already done with the same settings."""
 
-    def run(self,
-        name: str,           # of the stage
-        settings: dict,      # what its result depends on, besides the stages before
-        outputs: list,       # files and folders it makes, below the job's folder
-        work: Callable,      # does it
-    ):                       # what `work` returns, or None if it was skipped
-        "Do one stage, or skip it."
-        file = self.out/'.stages'/f'{name}.json'
+    def __init__(self, out: str | os.PathLike):
+        """Make a Stages.
+
+        Args:
+            out: folder of the job.
+        """
+        self.out, self.chain, self.seconds = Path(out), {}, {}
+
+    def run(self, name: str, settings: dict, outputs: list, work: Callable):
+        """Do one stage, or skip it.
+
+        Args:
+            name: of the stage.
+            settings: what its result depends on, besides the stages before.
+            outputs: files and folders it makes, below the job's folder.
+            work: does it.
+
+        Returns:
+            what `work` returns, or None if it was skipped.
+        """
+        file = self.out / '.stages' / f'{name}.json'
         self.chain = self.chain | {name: settings}
-        want, seen = json.loads(json.dumps(self.chain, default=str)), read_json(file) if file.exists() else {}
+        want, seen = (
+            json.loads(json.dumps(self.chain, default=str)),
+            read_json(file) if file.exists() else {},
+        )
         if seen.get('chain') != want:
             for o in outputs if seen else ():
-                path = self.out/o
+                path = self.out / o
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-            seen = dict(chain=want, seconds=0., done=False)
+            seen = dict(chain=want, seconds=0.0, done=False)
             write_json(seen, file)
-        if seen['done'] and all((self.out/o).exists() for o in outputs):
+        if seen['done'] and all((self.out / o).exists() for o in outputs):
             self.seconds[name] = seen['seconds']
             print(f'{name}: done before, in {seen["seconds"]:.0f} s', file=sys.stderr)
             return None
         started = time.monotonic()
-        try: result = work()
+        try:
+            result = work()
         finally:
             seen['seconds'] = round(seen['seconds'] + time.monotonic() - started, 1)
             write_json(seen, file)
@@ -99,17 +162,33 @@ class Stages:
 # %% ../nbs/82_pipeline.ipynb #a781f7dd
 def demo(
     out: str | os.PathLike = 'data/demo',
-    videos: int = 64,      # real ones; each also yields one of every manipulation
-    people: int = 64,      # who appear in them
-    frames: int = 48,      # of a video
-    size: int = 256,       # px, sides of a video
-    epochs: int = 6,       # of training, with 8 clips of every video
+    videos: int = 64,
+    people: int = 64,
+    frames: int = 48,
+    size: int = 256,
+    epochs: int = 6,
     preset: str = 'tiny',
     seed: int = 0,
-    workers: int = 2,      # processes for tracking
-    shuffle_labels: bool = False, # train on shuffled labels: a check that the AUC falls to chance
-) -> dict:                 # the metrics
-    "Generate, preprocess, train and evaluate; write a report."
+    workers: int = 2,
+    shuffle_labels: bool = False,
+) -> dict:
+    """Generate, preprocess, train and evaluate; write a report.
+
+    Args:
+        out: TODO.
+        videos: real ones; each also yields one of every manipulation.
+        people: who appear in them.
+        frames: of a video.
+        size: px, sides of a video.
+        epochs: of training, with 8 clips of every video.
+        preset: TODO.
+        seed: TODO.
+        workers: processes for tracking.
+        shuffle_labels: train on shuffled labels: a check that the AUC falls to chance.
+
+    Returns:
+        the metrics.
+    """
     from threedad.corpus import Store, preprocess
     from threedad.corpora import assign_splits
     from threedad.core import read_table
@@ -117,19 +196,66 @@ def demo(
     from threedad.report import corpus_report
     from threedad.synthset import synthesize
     from threedad.training import train
+
     out, s = Path(out), Stages(out)
-    if people < 6: raise UsageError(f'{people} people cannot be split into three sets that share nobody; the demo needs at least 6')
+    if people < 6:
+        raise UsageError(
+            f'{people} people cannot be split into three sets that share nobody; the demo needs at least 6'
+        )
     shape = dict(videos=videos, people=people, frames=frames, size=size, seed=seed)
-    s.run('generate', dict(library=__version__, **shape), ['videos', 'videos.parquet'],
-          lambda: write_table(assign_splits(synthesize(out/'videos', **shape, manipulations=('face_swap', 'reenact'), difficulty='easy', workers=workers), seed=seed), out/'videos.parquet'))
-    s.run('preprocess', {}, ['store'], lambda: preprocess(read_table(out/'videos.parquet'), out/'store', workers=workers))
-    store = Store(out/'store')
-    s.run('train', dict(preset=preset, epochs=epochs, seed=seed, shuffle_labels=shuffle_labels), ['training', 'detector.safetensors'],
-          lambda: train(store, out/'training', preset=preset, seed=seed, shuffle_labels=shuffle_labels, epochs=epochs, clips_per_video=8).save(out/'detector.safetensors', half=True))
-    s.run('evaluate', {}, ['metrics.json', 'predictions.parquet', 'figures'],
-          lambda: evaluate_detector(store, out/'detector.safetensors', out, seed=seed))
-    metrics = read_json(out/'metrics.json') | dict(caveat='Every face here is synthetic, and so is every forgery: these numbers say nothing about videos of real people. ' + NOTICE, title='Synthetic faces, real and forged, in 3DMM space', seed=seed, seconds=s.seconds | dict(total=round(sum(s.seconds.values()), 1)))
+    s.run(
+        'generate',
+        dict(library=__version__, **shape),
+        ['videos', 'videos.parquet'],
+        lambda: write_table(
+            assign_splits(
+                synthesize(
+                    out / 'videos',
+                    **shape,
+                    manipulations=('face_swap', 'reenact'),
+                    difficulty='easy',
+                    workers=workers,
+                ),
+                seed=seed,
+            ),
+            out / 'videos.parquet',
+        ),
+    )
+    s.run(
+        'preprocess',
+        {},
+        ['store'],
+        lambda: preprocess(read_table(out / 'videos.parquet'), out / 'store', workers=workers),
+    )
+    store = Store(out / 'store')
+    s.run(
+        'train',
+        dict(preset=preset, epochs=epochs, seed=seed, shuffle_labels=shuffle_labels),
+        ['training', 'detector.safetensors'],
+        lambda: train(
+            store,
+            out / 'training',
+            preset=preset,
+            seed=seed,
+            shuffle_labels=shuffle_labels,
+            epochs=epochs,
+            clips_per_video=8,
+        ).save(out / 'detector.safetensors', half=True),
+    )
+    s.run(
+        'evaluate',
+        {},
+        ['metrics.json', 'predictions.parquet', 'figures'],
+        lambda: evaluate_detector(store, out / 'detector.safetensors', out, seed=seed),
+    )
+    metrics = read_json(out / 'metrics.json') | dict(
+        caveat='Every face here is synthetic, and so is every forgery: these numbers say nothing about videos of real people. '
+        + NOTICE,
+        title='Synthetic faces, real and forged, in 3DMM space',
+        seed=seed,
+        seconds=s.seconds | dict(total=round(sum(s.seconds.values()), 1)),
+    )
     metrics['peak_memory_mb'] = max(metrics.get('peak_memory_mb', 0), _peak_mb())
-    write_json(metrics, out/'metrics.json')
+    write_json(metrics, out / 'metrics.json')
     corpus_report(out)
     return metrics

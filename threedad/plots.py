@@ -17,44 +17,93 @@ from .core import COLORS, FAKE, LABELS, PALETTE, REAL, UsageError
 from .evaluate import auc_ci, operating_point, roc, roc_band, video_scores
 
 # %% ../nbs/70_plots.ipynb #6b9b4045
-_UNITS = dict(yaw='degrees', pitch='degrees', roll='degrees', scale='px per eye distance', tx='px', ty='px', time='s', residual='of inter-ocular distance', residual_actions='of inter-ocular distance',
-              identity_drift='standard deviations', x0='px', y0='px', x1='px', y1='px', score='P(fake)')
+_UNITS = dict(
+    yaw='degrees',
+    pitch='degrees',
+    roll='degrees',
+    scale='px per eye distance',
+    tx='px',
+    ty='px',
+    time='s',
+    residual='of inter-ocular distance',
+    residual_actions='of inter-ocular distance',
+    identity_drift='standard deviations',
+    x0='px',
+    y0='px',
+    x1='px',
+    y1='px',
+    score='P(fake)',
+)
 
-def column_label(
-    column: str, # a column of the trajectories table
-) -> str:        # name and unit
-    "Axis label of a trajectory column"
-    if column == 'frame': return 'frame'
-    if column.startswith(('id_', 'exp_')): return f'{column} (standard deviations)'
+# %% ../nbs/70_plots.ipynb #dfc1cb5c
+def column_label(column: str) -> str:
+    """Axis label of a trajectory column.
+
+    Args:
+        column: a column of the trajectories table.
+
+    Returns:
+        name and unit.
+    """
+    if column == 'frame':
+        return 'frame'
+    if column.startswith(('id_', 'exp_')):
+        return f'{column} (standard deviations)'
     return f"{column} ({_UNITS.get(column, 'activation')})"
 
 # %% ../nbs/70_plots.ipynb #05e09378
-def with_labels(
-    trajectories: pd.DataFrame, # one row a tracked frame
-    videos: pd.DataFrame,       # one row a video
-) -> pd.DataFrame: # trajectories with label, manipulation, compression and group
-    "Join the videos' labels to their trajectories"
-    have = [c for c in ('label', 'manipulation', 'compression', 'group') if c in videos and c not in trajectories]
-    out = trajectories.merge(videos[['video_id', *have]].drop_duplicates('video_id'), on='video_id', how='left')
+def with_labels(trajectories: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
+    """Join the videos' labels to their trajectories.
+
+    Args:
+        trajectories: one row a tracked frame.
+        videos: one row a video.
+
+    Returns:
+        trajectories with label, manipulation, compression and group.
+    """
+    have = [
+        c
+        for c in ('label', 'manipulation', 'compression', 'group')
+        if c in videos and c not in trajectories
+    ]
+    out = trajectories.merge(
+        videos[['video_id', *have]].drop_duplicates('video_id'), on='video_id', how='left'
+    )
     if have and (lost := out.loc[out[have[0]].isna(), 'video_id'].unique()).size:
-        raise UsageError(f'{len(lost)} videos have a trajectory but no row in videos, e.g. {lost[0]}')
+        raise UsageError(
+            f'{len(lost)} videos have a trajectory but no row in videos, e.g. {lost[0]}'
+        )
     return out
 
 # %% ../nbs/70_plots.ipynb #a531fbec
 def series_of(tables, columns):
     if isinstance(tables, pd.DataFrame):
-        if 'label' not in tables: raise UsageError('the table has no label: join it with with_labels(trajectories, videos), or pass a dict of tables')
+        if 'label' not in tables:
+            raise UsageError(
+                'the table has no label: join it with with_labels(trajectories, videos), or pass a dict of tables'
+            )
         tables = {LABELS.get(l, 'unknown'): t for l, t in tables.groupby('label')}
-    if not tables: raise UsageError('no trajectories to draw')
-    spare, out = iter(PALETTE[2:]*9), []
+    if not tables:
+        raise UsageError('no trajectories to draw')
+    spare, out = iter(PALETTE[2:] * 9), []
     for name, table in tables.items():
         for c in columns:
-            if c in table: continue
+            if c in table:
+                continue
             near = difflib.get_close_matches(c, map(str, table.columns), 3)
-            raise UsageError(f"{name}: no column {c}" + (f", perhaps {' or '.join(near)}" if near else ''))
-        kind = LABELS.get(table['label'].iloc[0]) if 'label' in table and table['label'].nunique() == 1 else None
+            raise UsageError(
+                f"{name}: no column {c}" + (f", perhaps {' or '.join(near)}" if near else '')
+            )
+        kind = (
+            LABELS.get(table['label'].iloc[0])
+            if 'label' in table and table['label'].nunique() == 1
+            else None
+        )
         color = COLORS.get(str(name).lower()) or COLORS.get(kind) or next(spare)
-        out.append((str(name), color, table if 'video_id' in table else table.assign(video_id=str(name))))
+        out.append(
+            (str(name), color, table if 'video_id' in table else table.assign(video_id=str(name)))
+        )
     return out
 
 # %% ../nbs/70_plots.ipynb #210adb1f
@@ -62,186 +111,451 @@ def with_gaps(t):
     t = t.drop_duplicates('frame').set_index('frame').sort_index()
     step = int(np.diff(t.index).min()) if len(t) > 1 else 1
     out = t.reindex(np.arange(t.index[0], t.index[-1] + 1, step))
-    if 'time' in out: out['time'] = out['time'].interpolate()
+    if 'time' in out:
+        out['time'] = out['time'].interpolate()
     return out.rename_axis('frame').reset_index()
 
 # %% ../nbs/70_plots.ipynb #d8e4e35b
 def axes_style(ax, title=None, xlabel=None, ylabel=None):
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    if title: ax.set_title(title, loc='left', fontsize=11, fontweight='bold')
-    ax.grid(alpha=.25, lw=.6); sns.despine(ax=ax)
+    if title:
+        ax.set_title(title, loc='left', fontsize=11, fontweight='bold')
+    ax.grid(alpha=0.25, lw=0.6)
+    sns.despine(ax=ax)
 
+# %% ../nbs/70_plots.ipynb #191ce715
 def plot_trajectories(
-    tables: dict[str, pd.DataFrame] | pd.DataFrame, # name -> trajectories, or one table with a column `label`
-    columns: Sequence[str] = ('yaw', 'pitch', 'jawOpen', 'eyeBlinkLeft'), # one row of the figure each
-    x: str = 'time',                         # or 'frame'
+    tables: dict[str, pd.DataFrame] | pd.DataFrame,
+    columns: Sequence[str] = ('yaw', 'pitch', 'jawOpen', 'eyeBlinkLeft'),
+    x: str = 'time',
     title: str = 'Trajectories in 3DMM space',
-    max_lines: int = 8,                      # single videos drawn of each kind
+    max_lines: int = 8,
 ) -> plt.Figure:
-    "Coefficients over time, still"
+    """Coefficients over time, still.
+
+    Args:
+        tables: name -> trajectories, or one table with a column `label`.
+        columns: one row of the figure each.
+        x: or 'frame'.
+        title: TODO.
+        max_lines: single videos drawn of each kind.
+    """
     columns = [columns] if isinstance(columns, str) else list(columns)
     series = series_of(tables, [x, *columns])
-    fig, axes = plt.subplots(len(columns), 1, figsize=(8, 1.1 + 1.4*len(columns)), sharex=True, squeeze=False, layout='constrained', dpi=80)
+    fig, axes = plt.subplots(
+        len(columns),
+        1,
+        figsize=(8, 1.1 + 1.4 * len(columns)),
+        sharex=True,
+        squeeze=False,
+        layout='constrained',
+        dpi=80,
+    )
     for ax, column in zip(axes[:, 0], columns):
         for name, color, table in series:
             ids = table['video_id'].unique()
             shown, many = ids[:max_lines], len(ids) >= 3
             for i, v in enumerate(shown):
                 t = with_gaps(table[table['video_id'] == v])
-                ax.plot(t[x], t[column], color=color, lw=.6 if many else 1.3, alpha=.35 if many else .95,
-                        label=name if i == 0 and not many else None)
+                ax.plot(
+                    t[x],
+                    t[column],
+                    color=color,
+                    lw=0.6 if many else 1.3,
+                    alpha=0.35 if many else 0.95,
+                    label=name if i == 0 and not many else None,
+                )
             if many:
                 step = np.median(np.diff(np.sort(table.loc[table['video_id'] == ids[0], x]))) or 1
-                at = (table[x]/step).round()*step
-                sns.lineplot(x=at.values, y=table[column].values, color=color, lw=1.8, ax=ax, errorbar=('ci', 95), n_boot=200, seed=0,
-                             label=f'{name}: mean of {len(ids)} videos, {len(shown)} shown', legend=False)
+                at = (table[x] / step).round() * step
+                sns.lineplot(
+                    x=at.values,
+                    y=table[column].values,
+                    color=color,
+                    lw=1.8,
+                    ax=ax,
+                    errorbar=('ci', 95),
+                    n_boot=200,
+                    seed=0,
+                    label=f'{name}: mean of {len(ids)} videos, {len(shown)} shown',
+                    legend=False,
+                )
         axes_style(ax, ylabel=column_label(column).replace(' (', '\n('))
     axes[0, 0].set_title(title, loc='left', fontsize=12, fontweight='bold', pad=24)
-    axes[0, 0].legend(loc='lower left', bbox_to_anchor=(0, 1.02), ncols=len(series), frameon=False, fontsize=9, borderaxespad=0, borderpad=0)
-    axes[-1, 0].set_xlabel(column_label(x)); fig.align_ylabels()
+    axes[0, 0].legend(
+        loc='lower left',
+        bbox_to_anchor=(0, 1.02),
+        ncols=len(series),
+        frameon=False,
+        fontsize=9,
+        borderaxespad=0,
+        borderpad=0,
+    )
+    axes[-1, 0].set_xlabel(column_label(x))
+    fig.align_ylabels()
     plt.close(fig)
     return fig
 
 # %% ../nbs/70_plots.ipynb #b771b03f
-def _groups(v): return v['group'] if 'group' in v and v['group'].notna().all() and v['group'].nunique() > 1 else None
+def _groups(v):
+    return (
+        v['group']
+        if 'group' in v and v['group'].notna().all() and v['group'].nunique() > 1
+        else None
+    )
 
+# %% ../nbs/70_plots.ipynb #b9942c56
 def roc_curves(predictions):
     if 'detector' in predictions and predictions['detector'].nunique() > 1:
-        raise UsageError(f"predictions of {predictions['detector'].nunique()} detectors: draw them one at a time")
+        raise UsageError(
+            f"predictions of {predictions['detector'].nunique()} detectors: draw them one at a time"
+        )
     v = video_scores(predictions)
     real, fake = v[v['label'] == REAL], v[v['label'] == FAKE]
     kinds = list(fake.groupby('manipulation')) if 'manipulation' in v else []
     parts = [('all fakes', PALETTE[7], v)]
-    if len(kinds) > 1: parts += [(str(k), PALETTE[2:7][i % 5], pd.concat([real, t])) for i, (k, t) in enumerate(kinds)]
+    if len(kinds) > 1:
+        parts += [
+            (str(k), PALETTE[2:7][i % 5], pd.concat([real, t])) for i, (k, t) in enumerate(kinds)
+        ]
     return v, parts
 
+# %% ../nbs/70_plots.ipynb #dd1c3915
 def _auc_text(v):
     ci = auc_ci(v['label'], v['score'], _groups(v))
     return f'{ci.auc:.2f}' + ('' if ci.low != ci.low else f' [{ci.low:.2f}, {ci.high:.2f}]')
 
-def _count_text(v): return f"{(v['label'] == REAL).sum()} real and {(v['label'] == FAKE).sum()} fake videos"
+# %% ../nbs/70_plots.ipynb #ecc9f562
+def _count_text(v):
+    return f"{(v['label'] == REAL).sum()} real and {(v['label'] == FAKE).sum()} fake videos"
 
 # %% ../nbs/70_plots.ipynb #7468a1b5
 def plot_roc(
-    predictions: pd.DataFrame, # one row a clip, of one detector
-    threshold: float | None = .5, # operating point to mark
-    title: str = 'Telling fake from real',
+    predictions: pd.DataFrame, threshold: float | None = 0.5, title: str = 'Telling fake from real'
 ) -> plt.Figure:
-    "ROC curves over videos, still"
+    """ROC curves over videos, still.
+
+    Args:
+        predictions: one row a clip, of one detector.
+        threshold: operating point to mark.
+        title: TODO.
+    """
     v, parts = roc_curves(predictions)
     fig, ax = plt.subplots(figsize=(5.6, 5.2), layout='constrained', dpi=80)
     band = roc_band(v['label'], v['score'], _groups(v))
-    ax.fill_between(band.fpr, band.low, band.high, color='0.5', alpha=.2, lw=0, label='95 % band')
+    ax.fill_between(band.fpr, band.low, band.high, color='0.5', alpha=0.2, lw=0, label='95 % band')
     ax.plot([0, 1], [0, 1], '--', color='0.6', lw=1, label='chance')
     for name, color, t in reversed(parts):
         c = roc(t['label'], t['score'])
-        ax.plot(c.fpr, c.tpr, color=color, lw=2.2 if name == 'all fakes' else 1.5, label=f'{name}: AUC {_auc_text(t)}')
+        ax.plot(
+            c.fpr,
+            c.tpr,
+            color=color,
+            lw=2.2 if name == 'all fakes' else 1.5,
+            label=f'{name}: AUC {_auc_text(t)}',
+        )
     if threshold is not None:
         p = operating_point(v['label'], v['score'], threshold)
-        ax.plot(p.fpr, p.tpr, 'o', ms=9, color=PALETTE[7], mec='white', mew=1.5, label=f'threshold {threshold:.2f}', zorder=5)
+        ax.plot(
+            p.fpr,
+            p.tpr,
+            'o',
+            ms=9,
+            color=PALETTE[7],
+            mec='white',
+            mew=1.5,
+            label=f'threshold {threshold:.2f}',
+            zorder=5,
+        )
     axes_style(ax, f'{title}\n{_count_text(v)}', 'reals called fake (FPR)', 'fakes caught (TPR)')
-    ax.set(xlim=(-.02, 1.02), ylim=(-.02, 1.02), aspect='equal')
-    ax.legend(*(x[::-1] for x in ax.get_legend_handles_labels()), loc='lower right', fontsize=8.5, frameon=True, framealpha=.9, edgecolor='none')
+    ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect='equal')
+    ax.legend(
+        *(x[::-1] for x in ax.get_legend_handles_labels()),
+        loc='lower right',
+        fontsize=8.5,
+        frameon=True,
+        framealpha=0.9,
+        edgecolor='none',
+    )
     plt.close(fig)
     return fig
 
 # %% ../nbs/70_plots.ipynb #4a49418e
 _FONT = dict(family='Inter, Helvetica, Arial, sans-serif', size=12, color='#222')
 
+
 def figure_style(fig, title, height, width=None):
-    fig.update_layout(template='plotly_white', font=_FONT, title=dict(text=f'<b>{title}</b>', x=0, xref='paper', xanchor='left', y=1, yref='container', yanchor='top', pad=dict(t=12), font_size=15),
-                      height=height, width=width, margin=dict(l=70, r=20, t=70, b=50),
-                      legend=dict(orientation='h', x=0, y=1, yanchor='bottom', xanchor='left'))
-    fig.update_xaxes(showline=True, linecolor='#999', ticks='outside', tickcolor='#999', gridcolor='#eee', zeroline=False)
+    fig.update_layout(
+        template='plotly_white',
+        font=_FONT,
+        title=dict(
+            text=f'<b>{title}</b>',
+            x=0,
+            xref='paper',
+            xanchor='left',
+            y=1,
+            yref='container',
+            yanchor='top',
+            pad=dict(t=12),
+            font_size=15,
+        ),
+        height=height,
+        width=width,
+        margin=dict(l=70, r=20, t=70, b=50),
+        legend=dict(orientation='h', x=0, y=1, yanchor='bottom', xanchor='left'),
+    )
+    fig.update_xaxes(
+        showline=True,
+        linecolor='#999',
+        ticks='outside',
+        tickcolor='#999',
+        gridcolor='#eee',
+        zeroline=False,
+    )
     fig.update_yaxes(showline=True, linecolor='#999', gridcolor='#eee', zeroline=False)
     return fig
 
+# %% ../nbs/70_plots.ipynb #13c82817
 def trajectory_figure(
-    tables: dict[str, pd.DataFrame] | pd.DataFrame, # name -> trajectories, or one table with a column `label`
-    columns: Sequence[str] = ('yaw', 'pitch', 'jawOpen', 'eyeBlinkLeft'), # one row of the figure each
-    x: str = 'time',           # or 'frame'
-    at: float | None = None,   # where to draw the vertical line, in units of x
+    tables: dict[str, pd.DataFrame] | pd.DataFrame,
+    columns: Sequence[str] = ('yaw', 'pitch', 'jawOpen', 'eyeBlinkLeft'),
+    x: str = 'time',
+    at: float | None = None,
     title: str = 'Trajectories in 3DMM space',
-    max_lines: int = 8,        # single videos drawn of each kind
+    max_lines: int = 8,
 ) -> go.Figure:
-    "Coefficients over time, to touch"
+    """Coefficients over time, to touch.
+
+    Args:
+        tables: name -> trajectories, or one table with a column `label`.
+        columns: one row of the figure each.
+        x: or 'frame'.
+        at: where to draw the vertical line, in units of x.
+        title: TODO.
+        max_lines: single videos drawn of each kind.
+    """
     columns = [columns] if isinstance(columns, str) else list(columns)
     series = series_of(tables, [x, *columns])
-    fig = make_subplots(rows=len(columns), cols=1, shared_xaxes=True, vertical_spacing=.12/len(columns))
+    fig = make_subplots(
+        rows=len(columns), cols=1, shared_xaxes=True, vertical_spacing=0.12 / len(columns)
+    )
     for name, color, table in series:
         for i, v in enumerate(table['video_id'].unique()[:max_lines]):
             t = with_gaps(table[table['video_id'] == v])
             for row, column in enumerate(columns, 1):
-                fig.add_scatter(x=t[x], y=t[column], name=name, legendgroup=name, showlegend=row == 1 and i == 0, mode='lines', connectgaps=False,
-                    line=dict(color=color, width=1.8), opacity=1 if table['video_id'].nunique() < 3 else .5, row=row, col=1,
-                    hovertemplate=f'%{{y:.3f}}<extra>{name}, {column}</extra>')
-    figure_style(fig, title, 110 + 130*len(columns)).update_layout(hovermode='x unified' if len(series) < 3 else 'closest')
-    for row, column in enumerate(columns, 1): fig.update_yaxes(title=dict(text=column_label(column).replace(' (', '<br>('), font_size=11), row=row, col=1)
+                fig.add_scatter(
+                    x=t[x],
+                    y=t[column],
+                    name=name,
+                    legendgroup=name,
+                    showlegend=row == 1 and i == 0,
+                    mode='lines',
+                    connectgaps=False,
+                    line=dict(color=color, width=1.8),
+                    opacity=1 if table['video_id'].nunique() < 3 else 0.5,
+                    row=row,
+                    col=1,
+                    hovertemplate=f'%{{y:.3f}}<extra>{name}, {column}</extra>',
+                )
+    figure_style(fig, title, 110 + 130 * len(columns)).update_layout(
+        hovermode='x unified' if len(series) < 3 else 'closest'
+    )
+    for row, column in enumerate(columns, 1):
+        fig.update_yaxes(
+            title=dict(text=column_label(column).replace(' (', '<br>('), font_size=11),
+            row=row,
+            col=1,
+        )
     fig.update_xaxes(title_text=column_label(x), row=len(columns), col=1)
-    if at is not None: fig.add_shape(type='line', x0=at, x1=at, y0=0, y1=1, xref='x', yref='paper', line=dict(color='#444', width=1.5))
+    if at is not None:
+        fig.add_shape(
+            type='line',
+            x0=at,
+            x1=at,
+            y0=0,
+            y1=1,
+            xref='x',
+            yref='paper',
+            line=dict(color='#444', width=1.5),
+        )
     return fig
 
 # %% ../nbs/70_plots.ipynb #86c4f912
 def roc_figure(
-    predictions: pd.DataFrame, # one row a clip, of one detector
-    threshold: float = .5,     # operating point: a dot on the curve, a line in the scores
-    scores: bool = False,      # second panel: distribution of the videos' scores
+    predictions: pd.DataFrame,
+    threshold: float = 0.5,
+    scores: bool = False,
     title: str = 'Telling fake from real',
 ) -> go.Figure:
-    "ROC curves over videos, to touch"
+    """ROC curves over videos, to touch.
+
+    Args:
+        predictions: one row a clip, of one detector.
+        threshold: operating point: a dot on the curve, a line in the scores.
+        scores: second panel: distribution of the videos' scores.
+        title: TODO.
+    """
     v, parts = roc_curves(predictions)
     p = operating_point(v['label'], v['score'], threshold)
-    fig = make_subplots(rows=1, cols=1 + scores, horizontal_spacing=.11)
-    fig.add_scatter(x=[0, 1], y=[0, 1], mode='lines', line=dict(color='#aaa', dash='dash', width=1), hoverinfo='skip', showlegend=False, name='chance', row=1, col=1)
+    fig = make_subplots(rows=1, cols=1 + scores, horizontal_spacing=0.11)
+    fig.add_scatter(
+        x=[0, 1],
+        y=[0, 1],
+        mode='lines',
+        line=dict(color='#aaa', dash='dash', width=1),
+        hoverinfo='skip',
+        showlegend=False,
+        name='chance',
+        row=1,
+        col=1,
+    )
     for name, color, t in parts:
         c = roc(t['label'], t['score'])
-        fig.add_scatter(x=c.fpr, y=c.tpr, customdata=c.threshold, mode='lines', name=f'{name}: AUC {_auc_text(t)}', row=1, col=1,
-            line=dict(color=color, width=2.6 if name == 'all fakes' else 1.6), hovertemplate='FPR %{x:.2f}, TPR %{y:.2f} at %{customdata:.3f}<extra>' + name + '</extra>')
-    fig.add_scatter(x=[p.fpr], y=[p.tpr], mode='markers', name='operating point', showlegend=False, hovertemplate='FPR %{x:.3f}, TPR %{y:.3f}<extra>operating point</extra>',
-        marker=dict(size=15, color='#222', line=dict(color='white', width=2)), row=1, col=1)
-    figure_style(fig, f"{title}</b><br><span style='font-size:12px;color:#666'>{_count_text(v)}</span><b>", 480, None if scores else 520)
-    fig.update_layout(legend=dict(orientation='v', x=.985 if not scores else .43, y=.02, xanchor='right', yanchor='bottom', bgcolor='rgba(255,255,255,.85)'))
-    fig.update_xaxes(title_text='reals called fake (FPR)', range=[-.03, 1.03], row=1, col=1)
-    fig.update_yaxes(title_text='fakes caught (TPR)', range=[-.03, 1.03], row=1, col=1)
-    if scores: _score_panel(fig, v, threshold)
+        fig.add_scatter(
+            x=c.fpr,
+            y=c.tpr,
+            customdata=c.threshold,
+            mode='lines',
+            name=f'{name}: AUC {_auc_text(t)}',
+            row=1,
+            col=1,
+            line=dict(color=color, width=2.6 if name == 'all fakes' else 1.6),
+            hovertemplate='FPR %{x:.2f}, TPR %{y:.2f} at %{customdata:.3f}<extra>'
+            + name
+            + '</extra>',
+        )
+    fig.add_scatter(
+        x=[p.fpr],
+        y=[p.tpr],
+        mode='markers',
+        name='operating point',
+        showlegend=False,
+        hovertemplate='FPR %{x:.3f}, TPR %{y:.3f}<extra>operating point</extra>',
+        marker=dict(size=15, color='#222', line=dict(color='white', width=2)),
+        row=1,
+        col=1,
+    )
+    figure_style(
+        fig,
+        f"{title}</b><br><span style='font-size:12px;color:#666'>{_count_text(v)}</span><b>",
+        480,
+        None if scores else 520,
+    )
+    fig.update_layout(
+        legend=dict(
+            orientation='v',
+            x=0.985 if not scores else 0.43,
+            y=0.02,
+            xanchor='right',
+            yanchor='bottom',
+            bgcolor='rgba(255,255,255,.85)',
+        )
+    )
+    fig.update_xaxes(title_text='reals called fake (FPR)', range=[-0.03, 1.03], row=1, col=1)
+    fig.update_yaxes(title_text='fakes caught (TPR)', range=[-0.03, 1.03], row=1, col=1)
+    if scores:
+        _score_panel(fig, v, threshold)
     return fig
 
+# %% ../nbs/70_plots.ipynb #35870689
 def _score_panel(fig, v, threshold):
     edges = np.linspace(0, 1, 26)
     for label in (REAL, FAKE):
         n, _ = np.histogram(v.loc[v['label'] == label, 'score'], edges)
-        fig.add_bar(x=(edges[1:] + edges[:-1])/2, y=n, width=edges[1], name=LABELS[label], showlegend=False, marker=dict(color=COLORS[LABELS[label]], line_width=0),
-            opacity=.65, hovertemplate=f'%{{y}} {LABELS[label]} videos near %{{x:.2f}}<extra></extra>', row=1, col=2)
-    fig.update_layout(barmode='overlay', shapes=[dict(type='line', x0=threshold, x1=threshold, y0=0, y1=1, xref='x2', yref='y2 domain', line=dict(color='#222', width=2))])
+        fig.add_bar(
+            x=(edges[1:] + edges[:-1]) / 2,
+            y=n,
+            width=edges[1],
+            name=LABELS[label],
+            showlegend=False,
+            marker=dict(color=COLORS[LABELS[label]], line_width=0),
+            opacity=0.65,
+            hovertemplate=f'%{{y}} {LABELS[label]} videos near %{{x:.2f}}<extra></extra>',
+            row=1,
+            col=2,
+        )
+    fig.update_layout(
+        barmode='overlay',
+        shapes=[
+            dict(
+                type='line',
+                x0=threshold,
+                x1=threshold,
+                y0=0,
+                y1=1,
+                xref='x2',
+                yref='y2 domain',
+                line=dict(color='#222', width=2),
+            )
+        ],
+    )
     for label, x, anchor in ((REAL, 0, 'left'), (FAKE, 1, 'right')):
-        fig.add_annotation(text=f'<b>{LABELS[label]}</b>', x=x, y=1.02, xref='x2 domain', yref='y2 domain', xanchor=anchor, yanchor='bottom', showarrow=False, font=dict(color=COLORS[LABELS[label]]))
-    fig.update_xaxes(title_text='score of the video, P(fake)', range=[-.02, 1.02], row=1, col=2)
+        fig.add_annotation(
+            text=f'<b>{LABELS[label]}</b>',
+            x=x,
+            y=1.02,
+            xref='x2 domain',
+            yref='y2 domain',
+            xanchor=anchor,
+            yanchor='bottom',
+            showarrow=False,
+            font=dict(color=COLORS[LABELS[label]]),
+        )
+    fig.update_xaxes(title_text='score of the video, P(fake)', range=[-0.02, 1.02], row=1, col=2)
     most = max(max(t.y) for t in fig.data if t.type == 'bar')
     fig.update_yaxes(title_text='videos', dtick=1 if most < 6 else None, row=1, col=2)
 
 # %% ../nbs/70_plots.ipynb #e1c16814
 def score_figure(
-    predictions: pd.DataFrame, # one row a clip
-    video_id: str | None = None, # which video; None where there is only one
-    threshold: float = .5,     # drawn as a dashed line
-    fps: float | None = None,  # frames a second: the axis is seconds where given, else frames
+    predictions: pd.DataFrame,
+    video_id: str | None = None,
+    threshold: float = 0.5,
+    fps: float | None = None,
     title: str | None = None,
 ) -> go.Figure:
-    "Score of every clip of one video over time"
+    """Score of every clip of one video over time.
+
+    Args:
+        predictions: one row a clip.
+        video_id: which video; None where there is only one.
+        threshold: drawn as a dashed line.
+        fps: frames a second: the axis is seconds where given, else frames.
+        title: TODO.
+    """
     ids = predictions['video_id'].unique()
-    if video_id is None and len(ids) != 1: raise UsageError(f'{len(ids)} videos: say which one as video_id')
+    if video_id is None and len(ids) != 1:
+        raise UsageError(f'{len(ids)} videos: say which one as video_id')
     t = predictions[predictions['video_id'] == (ids[0] if video_id is None else video_id)]
-    if t.empty: raise UsageError(f'{video_id}: no predictions')
+    if t.empty:
+        raise UsageError(f'{video_id}: no predictions')
     t = t.sort_values('frame' if 'frame' in t else 'first_frame', kind='stable')
-    x = t['frame' if 'frame' in t else 'first_frame']/(fps or 1)
+    x = t['frame' if 'frame' in t else 'first_frame'] / (fps or 1)
     fig = go.Figure()
-    fig.add_scatter(x=x, y=t['score'].rolling(5, center=True, min_periods=1).mean(), mode='lines', name='running mean', line=dict(color='#777', width=1.5), hoverinfo='skip')
+    fig.add_scatter(
+        x=x,
+        y=t['score'].rolling(5, center=True, min_periods=1).mean(),
+        mode='lines',
+        name='running mean',
+        line=dict(color='#777', width=1.5),
+        hoverinfo='skip',
+    )
     for label, part in ((REAL, t['score'] < threshold), (FAKE, t['score'] >= threshold)):
-        fig.add_scatter(x=x[part], y=t['score'][part], mode='markers', name=f'clip called {LABELS[label]}', marker=dict(size=9, color=COLORS[LABELS[label]], line=dict(color='white', width=1)),
-            hovertemplate='score %{y:.3f}<extra></extra>')
+        fig.add_scatter(
+            x=x[part],
+            y=t['score'][part],
+            mode='markers',
+            name=f'clip called {LABELS[label]}',
+            marker=dict(size=9, color=COLORS[LABELS[label]], line=dict(color='white', width=1)),
+            hovertemplate='score %{y:.3f}<extra></extra>',
+        )
     mean = t['score'].mean()
-    fig.add_hline(threshold, line=dict(color='#999', dash='dash', width=1), annotation=dict(text=f'threshold {threshold:.2f}', font_color='#777'), annotation_position='bottom right')
+    fig.add_hline(
+        threshold,
+        line=dict(color='#999', dash='dash', width=1),
+        annotation=dict(text=f'threshold {threshold:.2f}', font_color='#777'),
+        annotation_position='bottom right',
+    )
     figure_style(fig, title or f'{t.video_id.iloc[0]}: score {mean:.2f}', 320)
     fig.update_xaxes(title_text='time (s)' if fps else 'first frame of the clip')
-    fig.update_yaxes(title_text='P(fake)', range=[-.03, 1.03])
+    fig.update_yaxes(title_text='P(fake)', range=[-0.03, 1.03])
     return fig

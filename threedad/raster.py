@@ -13,87 +13,162 @@ import numpy as np
 
 # %% ../nbs/04_raster.ipynb #3ccd5bc0
 def compiled(f):
-    "Compile `f` on its first call; the result is kept on disk where that is possible."
+    """Compile `f` on its first call; the result is kept on disk where that is possible."""
     import numba
+
     options = dict(error_model='numpy', boundscheck=False, nogil=True)
-    if '__file__' not in globals(): return numba.njit(**options)(f)
-    try: return numba.njit(cache=True, **options)(f)
-    except RuntimeError: return numba.njit(**options)(f)
+    if '__file__' not in globals():
+        return numba.njit(**options)(f)
+    try:
+        return numba.njit(cache=True, **options)(f)
+    except RuntimeError:
+        return numba.njit(**options)(f)
 
 # %% ../nbs/04_raster.ipynb #533fe44a
 @compiled
 def _raster(points, faces, cull, tri, bary, depth):
     H, W = depth.shape
-    tri[:] = -1; bary[:] = 0; depth[:] = -np.inf
+    tri[:] = -1
+    bary[:] = 0
+    depth[:] = -np.inf
     limit, far = 1 << 20, np.int64(1) << 40
     fixed = np.empty((len(points), 2), np.int64)
     for i in range(len(points)):
         x, y = points[i, 0], points[i, 1]
-        if max(abs(x), abs(y)) < limit: fixed[i, 0] = np.int64(np.floor(x*256 + .5)); fixed[i, 1] = np.int64(np.floor(y*256 + .5))
-        else: fixed[i, 0] = far
+        if max(abs(x), abs(y)) < limit:
+            fixed[i, 0] = np.int64(np.floor(x * 256 + 0.5))
+            fixed[i, 1] = np.int64(np.floor(y * 256 + 0.5))
+        else:
+            fixed[i, 0] = far
     for k in range(len(faces)):
         a, b, c = faces[k, 0], faces[k, 1], faces[k, 2]
-        ax, ay, bx, by, cx, cy = fixed[a, 0], fixed[a, 1], fixed[b, 0], fixed[b, 1], fixed[c, 0], fixed[c, 1]
-        if ax == far or bx == far or cx == far: continue
-        area = (bx-ax)*(cy-ay) - (by-ay)*(cx-ax)
-        if area == 0: continue
-        back = area > 0                       # front faces run counter-clockwise seen with y up
-        if back and cull: continue
-        if not back: b, c, bx, by, cx, cy, area = c, b, cx, cy, bx, by, -area
-        x0, x1 = max((min(ax, bx, cx) + 127) >> 8, 0), min((max(ax, bx, cx) - 128) >> 8, W-1)
-        y0, y1 = max((min(ay, by, cy) + 127) >> 8, 0), min((max(ay, by, cy) - 128) >> 8, H-1)
-        if x0 > x1 or y0 > y1: continue
-        dxa, dya, dxb, dyb, dxc, dyc = cx-bx, cy-by, ax-cx, ay-cy, bx-ax, by-ay
+        ax, ay, bx, by, cx, cy = (
+            fixed[a, 0],
+            fixed[a, 1],
+            fixed[b, 0],
+            fixed[b, 1],
+            fixed[c, 0],
+            fixed[c, 1],
+        )
+        if ax == far or bx == far or cx == far:
+            continue
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if area == 0:
+            continue
+        back = area > 0  # front faces run counter-clockwise seen with y up
+        if back and cull:
+            continue
+        if not back:
+            b, c, bx, by, cx, cy, area = c, b, cx, cy, bx, by, -area
+        x0, x1 = max((min(ax, bx, cx) + 127) >> 8, 0), min((max(ax, bx, cx) - 128) >> 8, W - 1)
+        y0, y1 = max((min(ay, by, cy) + 127) >> 8, 0), min((max(ay, by, cy) - 128) >> 8, H - 1)
+        if x0 > x1 or y0 > y1:
+            continue
+        dxa, dya, dxb, dyb, dxc, dyc = cx - bx, cy - by, ax - cx, ay - cy, bx - ax, by - ay
         na = 0 if (dya < 0 or (dya == 0 and dxa > 0)) else 1
         nb = 0 if (dyb < 0 or (dyb == 0 and dxb > 0)) else 1
         nc = 0 if (dyc < 0 or (dyc == 0 and dxc > 0)) else 1
-        px, py = x0*256 + 128, y0*256 + 128
-        ra, rb, rc = dxa*(py-by) - dya*(px-bx), dxb*(py-cy) - dyb*(px-cx), dxc*(py-ay) - dyc*(px-ax)
-        known, inv, low, high, z0, gx, gy = False, 0., np.float32(0), np.float32(0), 0., 0., 0.
-        for y in range(y0, y1+1):
+        px, py = x0 * 256 + 128, y0 * 256 + 128
+        ra, rb, rc = (
+            dxa * (py - by) - dya * (px - bx),
+            dxb * (py - cy) - dyb * (px - cx),
+            dxc * (py - ay) - dyc * (px - ax),
+        )
+        known, inv, low, high, z0, gx, gy = False, 0.0, np.float32(0), np.float32(0), 0.0, 0.0, 0.0
+        for y in range(y0, y1 + 1):
             ea, eb, ec, inside = ra, rb, rc, False
-            for x in range(x0, x1+1):
+            for x in range(x0, x1 + 1):
                 if ea >= na and eb >= nb and ec >= nc:
                     inside = True
                     if not known:
-                        known, inv, za, zb, zc = True, 1./area, points[a, 2], points[b, 2], points[c, 2]
+                        known, inv, za, zb, zc = (
+                            True,
+                            1.0 / area,
+                            points[a, 2],
+                            points[b, 2],
+                            points[c, 2],
+                        )
                         low, high = min(za, zb, zc), max(za, zb, zc)
                         xa, ya = np.float64(points[a, 0]), np.float64(points[a, 1])
-                        ux, uy, vx, vy = points[b, 0]-xa, points[b, 1]-ya, points[c, 0]-xa, points[c, 1]-ya
-                        det = ux*vy - uy*vx
-                        if det != 0: gx, gy = ((zb-za)*vy - (zc-za)*uy)/det, ((zc-za)*ux - (zb-za)*vx)/det
-                        z0 = za + gx*(.5-xa) + gy*(.5-ya)
-                    z = np.float32(min(max(z0 + gx*x + gy*y, low), high))
+                        ux, uy, vx, vy = (
+                            points[b, 0] - xa,
+                            points[b, 1] - ya,
+                            points[c, 0] - xa,
+                            points[c, 1] - ya,
+                        )
+                        det = ux * vy - uy * vx
+                        if det != 0:
+                            gx, gy = (
+                                ((zb - za) * vy - (zc - za) * uy) / det,
+                                ((zc - za) * ux - (zb - za) * vx) / det,
+                            )
+                        z0 = za + gx * (0.5 - xa) + gy * (0.5 - ya)
+                    z = np.float32(min(max(z0 + gx * x + gy * y, low), high))
                     if z > depth[y, x]:
-                        wa, wb = np.float32(ea*inv), np.float32(eb*inv)
+                        wa, wb = np.float32(ea * inv), np.float32(eb * inv)
                         wc = np.float32(1) - wa - wb
-                        depth[y, x] = z; tri[y, x] = k; bary[y, x, 0] = wa
-                        if back: bary[y, x, 1] = wb; bary[y, x, 2] = wc
-                        else: bary[y, x, 1] = wc; bary[y, x, 2] = wb
-                elif inside: break
-                ea -= dya*256; eb -= dyb*256; ec -= dyc*256
-            ra += dxa*256; rb += dxb*256; rc += dxc*256
+                        depth[y, x] = z
+                        tri[y, x] = k
+                        bary[y, x, 0] = wa
+                        if back:
+                            bary[y, x, 1] = wb
+                            bary[y, x, 2] = wc
+                        else:
+                            bary[y, x, 1] = wc
+                            bary[y, x, 2] = wb
+                elif inside:
+                    break
+                ea -= dya * 256
+                eb -= dyb * 256
+                ec -= dyc * 256
+            ra += dxa * 256
+            rb += dxb * 256
+            rc += dxc * 256
 
 # %% ../nbs/04_raster.ipynb #e4bb258d
 class Buffers(NamedTuple):
-    "What is seen in every pixel."
-    tri: np.ndarray   # H x W int32, index of the triangle, -1 where there is none
-    bary: np.ndarray  # H x W x 3 float32, barycentric coordinates in it
-    depth: np.ndarray # H x W float32, larger is nearer, -inf where there is nothing
+    """What is seen in every pixel.
+
+    Attributes:
+        tri: H x W int32, index of the triangle, -1 where there is none.
+        bary: H x W x 3 float32, barycentric coordinates in it.
+        depth: H x W float32, larger is nearer, -inf where there is nothing.
+    """
+
+    tri: np.ndarray
+    bary: np.ndarray
+    depth: np.ndarray
 
     @property
-    def mask(self) -> np.ndarray: return self.tri >= 0
+    def mask(self) -> np.ndarray:
+        return self.tri >= 0
 
+# %% ../nbs/04_raster.ipynb #88df07e4
 def rasterize(
-    points: np.ndarray,           # (V, 3): pixel x, pixel y, depth (larger is nearer)
-    faces: np.ndarray,            # (F, 3), counter-clockwise seen from outside
-    height: int, width: int,      # px
-    cull: bool = True,            # leave out triangles that face away
-    buffers: Buffers|None = None, # overwritten and returned, instead of new arrays
+    points: np.ndarray,
+    faces: np.ndarray,
+    height: int,
+    width: int,
+    cull: bool = True,
+    buffers: Buffers | None = None,
 ) -> Buffers:
-    "Find the nearest triangle in every pixel."
+    """Find the nearest triangle in every pixel.
+
+    Args:
+        points: (V, 3): pixel x, pixel y, depth (larger is nearer).
+        faces: (F, 3), counter-clockwise seen from outside.
+        height: px.
+        width: px.
+        cull: leave out triangles that face away.
+        buffers: overwritten and returned, instead of new arrays.
+    """
     points, faces = np.ascontiguousarray(points, np.float32), np.ascontiguousarray(faces, np.int32)
-    if buffers is None: buffers = Buffers(np.empty((height, width), np.int32), np.empty((height, width, 3), np.float32), np.empty((height, width), np.float32))
+    if buffers is None:
+        buffers = Buffers(
+            np.empty((height, width), np.int32),
+            np.empty((height, width, 3), np.float32),
+            np.empty((height, width), np.float32),
+        )
     _raster(points, faces, cull, *buffers)
     return buffers
 
@@ -107,100 +182,196 @@ def _interpolate(tri, bary, faces, values, out):
             for j in range(values.shape[1]):
                 out[y, x, j] = 0
                 if k >= 0:
-                    for i in range(3): out[y, x, j] += bary[y, x, i]*values[faces[k, i], j]
+                    for i in range(3):
+                        out[y, x, j] += bary[y, x, i] * values[faces[k, i], j]
 
-def interpolate(
-    buffers: Buffers,
-    faces: np.ndarray,  # (F, 3)
-    values: np.ndarray, # (V, C), known at the vertices
-) -> np.ndarray:        # H x W x C float32, zero outside the mesh
-    "Spread vertex values over the pixels."
+# %% ../nbs/04_raster.ipynb #26e9a403
+def interpolate(buffers: Buffers, faces: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Spread vertex values over the pixels.
+
+    Args:
+        buffers: TODO.
+        faces: (F, 3).
+        values: (V, C), known at the vertices.
+
+    Returns:
+        H x W x C float32, zero outside the mesh.
+    """
     out = np.empty(buffers.tri.shape + values.shape[1:], np.float32)
-    _interpolate(buffers.tri, buffers.bary, np.ascontiguousarray(faces, np.int32), np.ascontiguousarray(values, np.float32), out)
+    _interpolate(
+        buffers.tri,
+        buffers.bary,
+        np.ascontiguousarray(faces, np.int32),
+        np.ascontiguousarray(values, np.float32),
+        out,
+    )
     return out
 
 # %% ../nbs/04_raster.ipynb #95584cd3
-def weld(
-    vertices: np.ndarray, # (V, 3)
-    digits: int = 5,      # decimals that must agree
-) -> np.ndarray:          # (V,) int32, index of the first vertex in the same place
-    "Join the vertices that a texture seam split."
-    _, first, inverse = np.unique(np.round(vertices.astype(np.float64), digits) + 0., axis=0, return_index=True, return_inverse=True)
+def weld(vertices: np.ndarray, digits: int = 5) -> np.ndarray:
+    """Join the vertices that a texture seam split.
+
+    Args:
+        vertices: (V, 3).
+        digits: decimals that must agree.
+
+    Returns:
+        (V,) int32, index of the first vertex in the same place.
+    """
+    _, first, inverse = np.unique(
+        np.round(vertices.astype(np.float64), digits) + 0.0,
+        axis=0,
+        return_index=True,
+        return_inverse=True,
+    )
     return first[inverse.ravel()].astype(np.int32)
 
+# %% ../nbs/04_raster.ipynb #b51e170b
 @compiled
 def _normals(v, faces, join, flip, out):
     out[:] = 0
     for k in range(len(faces)):
         i, j, l = faces[k, 0], faces[k, 1], faces[k, 2]
-        ux, uy, uz = v[j, 0]-v[i, 0], flip*(v[j, 1]-v[i, 1]), v[j, 2]-v[i, 2]
-        wx, wy, wz = v[l, 0]-v[i, 0], flip*(v[l, 1]-v[i, 1]), v[l, 2]-v[i, 2]
-        nx, ny, nz = uy*wz-uz*wy, uz*wx-ux*wz, ux*wy-uy*wx
+        ux, uy, uz = v[j, 0] - v[i, 0], flip * (v[j, 1] - v[i, 1]), v[j, 2] - v[i, 2]
+        wx, wy, wz = v[l, 0] - v[i, 0], flip * (v[l, 1] - v[i, 1]), v[l, 2] - v[i, 2]
+        nx, ny, nz = uy * wz - uz * wy, uz * wx - ux * wz, ux * wy - uy * wx
         for c in (i, j, l):
             d = join[c]
-            out[d, 0] += nx; out[d, 1] += ny; out[d, 2] += nz
-    for d in range(len(out)):
-        if join[d] != d: continue
-        n = np.sqrt(out[d, 0]*out[d, 0] + out[d, 1]*out[d, 1] + out[d, 2]*out[d, 2])
-        if n > 0:
-            for c in range(3): out[d, c] /= n
+            out[d, 0] += nx
+            out[d, 1] += ny
+            out[d, 2] += nz
     for d in range(len(out)):
         if join[d] != d:
-            for c in range(3): out[d, c] = out[join[d], c]
+            continue
+        n = np.sqrt(out[d, 0] * out[d, 0] + out[d, 1] * out[d, 1] + out[d, 2] * out[d, 2])
+        if n > 0:
+            for c in range(3):
+                out[d, c] /= n
+    for d in range(len(out)):
+        if join[d] != d:
+            for c in range(3):
+                out[d, c] = out[join[d], c]
 
+# %% ../nbs/04_raster.ipynb #c494cd8a
 def vertex_normals(
-    vertices: np.ndarray,         # (V, 3) model space, or projected points with `image=True`
-    faces: np.ndarray,            # (F, 3)
-    join: np.ndarray|None = None, # from `weld`
-    image: bool = False,          # the y of `vertices` runs down; the normals' y runs up all the same
-) -> np.ndarray:                  # (V, 3) float32, unit length
-    "Area-weighted vertex normals: x right, y up, z to the viewer."
-    vertices, faces = np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(faces, np.int32)
-    if join is None: join = np.arange(len(vertices), dtype=np.int32)
+    vertices: np.ndarray, faces: np.ndarray, join: np.ndarray | None = None, image: bool = False
+) -> np.ndarray:
+    """Area-weighted vertex normals: x right, y up, z to the viewer.
+
+    Args:
+        vertices: (V, 3) model space, or projected points with `image=True`.
+        faces: (F, 3).
+        join: from `weld`.
+        image: the y of `vertices` runs down; the normals' y runs up all the same.
+
+    Returns:
+        (V, 3) float32, unit length.
+    """
+    vertices, faces = (
+        np.ascontiguousarray(vertices, np.float32),
+        np.ascontiguousarray(faces, np.int32),
+    )
+    if join is None:
+        join = np.arange(len(vertices), dtype=np.int32)
     out = np.empty_like(vertices)
     _normals(vertices, faces, join, np.float32(-1 if image else 1), out)
     return out
 
 # %% ../nbs/04_raster.ipynb #9dd30779
-def pncc_colors(
-    mean: np.ndarray, # (V, 3) average face
-) -> np.ndarray:      # (V, 3) in 0..1
-    "The colour code of PNCC: the average position, scaled to 0..1 along each axis."
+def pncc_colors(mean: np.ndarray) -> np.ndarray:
+    """The colour code of PNCC: the average position, scaled to 0..1 along each axis.
+
+    Args:
+        mean: (V, 3) average face.
+
+    Returns:
+        (V, 3) in 0..1.
+    """
     low, high = mean.min(0), mean.max(0)
-    return ((mean-low)/(high-low)).astype(np.float32)
+    return ((mean - low) / (high - low)).astype(np.float32)
 
-def depth_image(
-    buffers: Buffers,
-) -> np.ndarray: # H x W uint8: near is light, nothing is black
-    "Depth as a grey image."
+# %% ../nbs/04_raster.ipynb #b2b97d66
+def depth_image(buffers: Buffers) -> np.ndarray:
+    """Depth as a grey image.
+
+    Args:
+        buffers: TODO.
+
+    Returns:
+        H x W uint8: near is light, nothing is black.
+    """
     d, m = buffers.depth, buffers.mask
-    if not m.any(): return np.zeros(d.shape, np.uint8)
+    if not m.any():
+        return np.zeros(d.shape, np.uint8)
     low, high = d[m].min(), d[m].max()
-    return np.where(m, 55 + 200*(np.where(m, d, low)-low)/max(high-low, 1e-6), 0).astype(np.uint8)
+    return np.where(m, 55 + 200 * (np.where(m, d, low) - low) / max(high - low, 1e-6), 0).astype(
+        np.uint8
+    )
 
-def normal_image(
-    buffers: Buffers,
-    faces: np.ndarray,   # (F, 3)
-    normals: np.ndarray, # (V, 3) from `vertex_normals`
-) -> np.ndarray:         # H x W x 3 uint8
-    "Normals as colours: -1..1 becomes 0..255."
+# %% ../nbs/04_raster.ipynb #952d9371
+def normal_image(buffers: Buffers, faces: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """Normals as colours: -1..1 becomes 0..255.
+
+    Args:
+        buffers: TODO.
+        faces: (F, 3).
+        normals: (V, 3) from `vertex_normals`.
+
+    Returns:
+        H x W x 3 uint8.
+    """
     n = interpolate(buffers, faces, normals)
     n /= np.maximum(np.linalg.norm(n, axis=-1, keepdims=True), 1e-6)
-    return np.where(buffers.mask[..., None], 127.5*(n+1), 0).astype(np.uint8)
+    return np.where(buffers.mask[..., None], 127.5 * (n + 1), 0).astype(np.uint8)
 
-def pncc_image(
-    buffers: Buffers,
-    faces: np.ndarray, # (F, 3)
-    mean: np.ndarray,  # (V, 3) average face
-) -> np.ndarray:       # H x W x 3 uint8
-    "Projected normalised coordinate code."
-    return (255*interpolate(buffers, faces, pncc_colors(mean))).clip(0, 255).astype(np.uint8)
+# %% ../nbs/04_raster.ipynb #58ce5e08
+def pncc_image(buffers: Buffers, faces: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Projected normalised coordinate code.
 
+    Args:
+        buffers: TODO.
+        faces: (F, 3).
+        mean: (V, 3) average face.
+
+    Returns:
+        H x W x 3 uint8.
+    """
+    return (255 * interpolate(buffers, faces, pncc_colors(mean))).clip(0, 255).astype(np.uint8)
+
+# %% ../nbs/04_raster.ipynb #3e393a22
 def region_image(
-    buffers: Buffers,
-    region: np.ndarray,            # (F,) region of every triangle
-    colors: np.ndarray|None = None # (n, 3) uint8
-) -> np.ndarray:                   # H x W x 3 uint8
-    "Regions of the face as flat colours."
-    if colors is None: colors = (np.array([[.95, .85, .75], [0, .45, .70], [.84, .37, 0], [0, .62, .45], [.80, .47, .65], [.90, .62, 0], [.34, .71, .91], [.94, .89, .26], [.5, .5, .5], [.3, .3, .6], [.6, .3, .3], [.3, .6, .3]])*255).astype(np.uint8)
-    return np.where(buffers.mask[..., None], colors[region[buffers.tri] % len(colors)], 0).astype(np.uint8)
+    buffers: Buffers, region: np.ndarray, colors: np.ndarray | None = None
+) -> np.ndarray:
+    """Regions of the face as flat colours.
+
+    Args:
+        buffers: TODO.
+        region: (F,) region of every triangle.
+        colors: (n, 3) uint8.
+
+    Returns:
+        H x W x 3 uint8.
+    """
+    if colors is None:
+        colors = (
+            np.array(
+                [
+                    [0.95, 0.85, 0.75],
+                    [0, 0.45, 0.70],
+                    [0.84, 0.37, 0],
+                    [0, 0.62, 0.45],
+                    [0.80, 0.47, 0.65],
+                    [0.90, 0.62, 0],
+                    [0.34, 0.71, 0.91],
+                    [0.94, 0.89, 0.26],
+                    [0.5, 0.5, 0.5],
+                    [0.3, 0.3, 0.6],
+                    [0.6, 0.3, 0.3],
+                    [0.3, 0.6, 0.3],
+                ]
+            )
+            * 255
+        ).astype(np.uint8)
+    return np.where(buffers.mask[..., None], colors[region[buffers.tri] % len(colors)], 0).astype(
+        np.uint8
+    )

@@ -19,45 +19,105 @@ from .raster import Buffers, compiled, interpolate, rasterize, vertex_normals
 # %% ../nbs/05_render.ipynb #6ccaf017
 @dataclass
 class Light:
-    "Surroundings as spherical harmonics and one lamp."
-    sh: np.ndarray = field(default_factory=lambda: Light.surroundings([[0, 0, 1]], [[0, 0, 0]], .45))
-    direction: np.ndarray = field(default_factory=lambda: np.array([-.4, .5, .77], np.float32)) # unit vector to the lamp: x right, y up, z to the viewer
-    color: np.ndarray = field(default_factory=lambda: np.full(3, .75, np.float32))               # irradiance of the lamp, linear RGB
-    specular: float = 1.                                                                        # scales the highlights
+    """Surroundings as spherical harmonics and one lamp.
+
+    Attributes:
+        sh: TODO.
+        direction: unit vector to the lamp: x right, y up, z to the viewer.
+        color: irradiance of the lamp, linear RGB.
+        specular: scales the highlights.
+    """
+
+    sh: np.ndarray = field(
+        default_factory=lambda: Light.surroundings([[0, 0, 1]], [[0, 0, 0]], 0.45)
+    )
+    direction: np.ndarray = field(default_factory=lambda: np.array([-0.4, 0.5, 0.77], np.float32))
+    color: np.ndarray = field(default_factory=lambda: np.full(3, 0.75, np.float32))
+    specular: float = 1.0
 
     @staticmethod
-    def surroundings(
-        directions, # (n, 3) to broad lights
-        colors,     # (n, 3) or (n, 1) irradiance each gives a patch that faces it, linear RGB
-        ambient=.3, # irradiance from everywhere, number or RGB
-    ) -> np.ndarray: # (9, 3) irradiance coefficients
-        "Spherical harmonics of a few broad lights over an even ambient."
-        d = np.atleast_2d(np.asarray(directions, np.float64)); d = d/np.linalg.norm(d, axis=1, keepdims=True)
+    def surroundings(directions, colors, ambient=0.3) -> np.ndarray:
+        """Spherical harmonics of a few broad lights over an even ambient.
+
+        Args:
+            directions: (n, 3) to broad lights.
+            colors: (n, 3) or (n, 1) irradiance each gives a patch that faces it, linear RGB.
+            ambient: irradiance from everywhere, number or RGB.
+
+        Returns:
+            (9, 3) irradiance coefficients.
+        """
+        d = np.atleast_2d(np.asarray(directions, np.float64))
+        d = d / np.linalg.norm(d, axis=1, keepdims=True)
         c = np.broadcast_to(np.atleast_2d(np.asarray(colors, np.float64)), (len(d), 3))
         x, y, z = d.T
-        Y = np.stack([.282095*np.ones_like(x), .488603*y, .488603*z, .488603*x, 1.092548*x*y, 1.092548*y*z, .315392*(3*z*z-1), 1.092548*x*z, .546274*(x*x-y*y)])
+        Y = np.stack(
+            [
+                0.282095 * np.ones_like(x),
+                0.488603 * y,
+                0.488603 * z,
+                0.488603 * x,
+                1.092548 * x * y,
+                1.092548 * y * z,
+                0.315392 * (3 * z * z - 1),
+                1.092548 * x * z,
+                0.546274 * (x * x - y * y),
+            ]
+        )
         sh = Y @ c
-        sh[0] += np.asarray(ambient, np.float64)/.886227
+        sh[0] += np.asarray(ambient, np.float64) / 0.886227
         return sh.astype(np.float32)
 
-_HARMONICS = np.float32([.886227, 2*.511664, 2*.511664, 2*.511664, 2*.429043, 2*.429043, .743125, 2*.429043, .429043])[:, None]
+# %% ../nbs/05_render.ipynb #d8a2039f
+_HARMONICS = np.float32(
+    [
+        0.886227,
+        2 * 0.511664,
+        2 * 0.511664,
+        2 * 0.511664,
+        2 * 0.429043,
+        2 * 0.429043,
+        0.743125,
+        2 * 0.429043,
+        0.429043,
+    ]
+)[:, None]
 
+# %% ../nbs/05_render.ipynb #d328e3cd
 @compiled
 def _irradiance(normals, h, out):
     for i in range(len(normals)):
         x, y, z = normals[i, 0], normals[i, 1], normals[i, 2]
         for c in range(3):
-            e = h[0, c] + h[1, c]*y + h[2, c]*z + h[3, c]*x + h[4, c]*x*y + h[5, c]*y*z + h[6, c]*(z*z - np.float32(1/3)) + h[7, c]*x*z + h[8, c]*(x*x - y*y)
+            e = (
+                h[0, c]
+                + h[1, c] * y
+                + h[2, c] * z
+                + h[3, c] * x
+                + h[4, c] * x * y
+                + h[5, c] * y * z
+                + h[6, c] * (z * z - np.float32(1 / 3))
+                + h[7, c] * x * z
+                + h[8, c] * (x * x - y * y)
+            )
             out[i, c] = max(e, np.float32(0))
 
-def irradiance(
-    normals: np.ndarray, # (..., 3) unit
-    sh: np.ndarray,      # (9, 3)
-) -> np.ndarray:         # (..., 3), not below zero
-    "Irradiance of surroundings `sh` on patches with these normals."
+# %% ../nbs/05_render.ipynb #2bdaea81
+def irradiance(normals: np.ndarray, sh: np.ndarray) -> np.ndarray:
+    """Irradiance of surroundings `sh` on patches with these normals.
+
+    Args:
+        normals: (..., 3) unit.
+        sh: (9, 3).
+
+    Returns:
+        (..., 3), not below zero.
+    """
     n = np.ascontiguousarray(normals, np.float32)
     out = np.empty_like(n)
-    _irradiance(n.reshape(-1, 3), np.ascontiguousarray(sh, np.float32)*_HARMONICS, out.reshape(-1, 3))
+    _irradiance(
+        n.reshape(-1, 3), np.ascontiguousarray(sh, np.float32) * _HARMONICS, out.reshape(-1, 3)
+    )
     return out
 
 # %% ../nbs/05_render.ipynb #ae8a2a7e
@@ -66,75 +126,123 @@ def _lit(p, depth, bias, out, weight):
     H, W = depth.shape
     for i in range(len(p)):
         x, y = int(p[i, 0]), int(p[i, 1])
-        n = 0; s = 0
-        for v in range(max(y-1, 0), min(y+2, H)):
-            for u in range(max(x-1, 0), min(x+2, W)):
+        n = 0
+        s = 0
+        for v in range(max(y - 1, 0), min(y + 2, H)):
+            for u in range(max(x - 1, 0), min(x + 2, W)):
                 n += 1
-                if depth[v, u] <= p[i, 2] + bias: s += 1
-        out[i] += weight*s/max(n, 1)
+                if depth[v, u] <= p[i, 2] + bias:
+                    s += 1
+        out[i] += weight * s / max(n, 1)
 
+# %% ../nbs/05_render.ipynb #f743a175
 def lit_from(
-    vertices: np.ndarray,    # (V, 3) y up
-    faces: np.ndarray,       # (F, 3)
-    direction: np.ndarray,   # (3,) to the lamp
-    size: int = 128,         # px of the shadow map
-) -> np.ndarray:             # (V,) 0 in shadow .. 1 in the light
-    "How much of a lamp each vertex sees."
-    z = np.asarray(direction, np.float64)/np.linalg.norm(direction)
-    x = np.cross([0, 1, 0] if abs(z[1]) < .9 else [1, 0, 0], z); x /= np.linalg.norm(x)
+    vertices: np.ndarray, faces: np.ndarray, direction: np.ndarray, size: int = 128
+) -> np.ndarray:
+    """How much of a lamp each vertex sees.
+
+    Args:
+        vertices: (V, 3) y up.
+        faces: (F, 3).
+        direction: (3,) to the lamp.
+        size: px of the shadow map.
+
+    Returns:
+        (V,) 0 in shadow .. 1 in the light.
+    """
+    z = np.asarray(direction, np.float64) / np.linalg.norm(direction)
+    x = np.cross([0, 1, 0] if abs(z[1]) < 0.9 else [1, 0, 0], z)
+    x /= np.linalg.norm(x)
     q = vertices @ np.stack([x, np.cross(z, x), z], 1).astype(np.float32)
     low, high = q[:, :2].min(0), q[:, :2].max(0)
-    s = (size-4)/float((high-low).max())
+    s = (size - 4) / float((high - low).max())
     p = np.empty_like(q, np.float32)
-    p[:, 0], p[:, 1], p[:, 2] = 2 + s*(q[:, 0]-low[0]), size - 2 - s*(q[:, 1]-low[1]), s*q[:, 2]
+    p[:, 0], p[:, 1], p[:, 2] = (
+        2 + s * (q[:, 0] - low[0]),
+        size - 2 - s * (q[:, 1] - low[1]),
+        s * q[:, 2],
+    )
     out = np.zeros(len(p), np.float32)
-    _lit(p, rasterize(p, faces, size, size, cull=False).depth, np.float32(2.), out, np.float32(1))
+    _lit(p, rasterize(p, faces, size, size, cull=False).depth, np.float32(2.0), out, np.float32(1))
     return out
 
+# %% ../nbs/05_render.ipynb #1d6205d8
 def ambient_occlusion(
-    vertices: np.ndarray,         # (V, 3) y up
-    faces: np.ndarray,            # (F, 3)
-    directions: int = 48,         # how many lamps, spread over the sphere
-    size: int = 128,              # px of each shadow map
-    join: np.ndarray|None = None, # from `weld`
-) -> np.ndarray:                  # (V,) 0 in a deep corner .. 1 in the open
-    "Share of the surroundings that each vertex sees, weighted by the cosine to its normal."
-    k = np.arange(directions) + .5
-    z, a = 1 - 2*k/directions, np.pi*(1 + 5**.5)*k
-    r = np.sqrt(1-z*z)
-    d = np.stack([r*np.cos(a), z, r*np.sin(a)], 1).astype(np.float32)
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    directions: int = 48,
+    size: int = 128,
+    join: np.ndarray | None = None,
+) -> np.ndarray:
+    """Share of the surroundings that each vertex sees, weighted by the cosine to its normal.
+
+    Args:
+        vertices: (V, 3) y up.
+        faces: (F, 3).
+        directions: how many lamps, spread over the sphere.
+        size: px of each shadow map.
+        join: from `weld`.
+
+    Returns:
+        (V,) 0 in a deep corner .. 1 in the open.
+    """
+    k = np.arange(directions) + 0.5
+    z, a = 1 - 2 * k / directions, np.pi * (1 + 5**0.5) * k
+    r = np.sqrt(1 - z * z)
+    d = np.stack([r * np.cos(a), z, r * np.sin(a)], 1).astype(np.float32)
     cosine = np.maximum(vertex_normals(vertices, faces, join) @ d.T, 0)
     lit = np.stack([lit_from(vertices, faces, u, size) for u in d], 1)
-    return ((lit*cosine).sum(1)/np.maximum(cosine.sum(1), 1e-6)).astype(np.float32)
+    return ((lit * cosine).sum(1) / np.maximum(cosine.sum(1), 1e-6)).astype(np.float32)
 
 # %% ../nbs/05_render.ipynb #6cc7d719
 @functools.cache
 def _tables():
-    x = np.arange(256)/255
-    linear = np.where(x <= .04045, x/12.92, ((x+.055)/1.055)**2.4).astype(np.float32)
-    y = np.arange(4097)/4096
-    srgb = np.where(y <= .0031308, 12.92*y, 1.055*y**(1/2.4) - .055)
-    return linear, np.round(255*srgb).astype(np.uint8)
+    x = np.arange(256) / 255
+    linear = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    y = np.arange(4097) / 4096
+    srgb = np.where(y <= 0.0031308, 12.92 * y, 1.055 * y ** (1 / 2.4) - 0.055)
+    return linear, np.round(255 * srgb).astype(np.uint8)
 
+# %% ../nbs/05_render.ipynb #a225f8d7
 @compiled
 def _encode(x, table, out):
-    for i in range(len(x)): out[i] = table[int(min(max(x[i], np.float32(0)), np.float32(1))*np.float32(4096) + np.float32(.5))]
+    for i in range(len(x)):
+        out[i] = table[
+            int(min(max(x[i], np.float32(0)), np.float32(1)) * np.float32(4096) + np.float32(0.5))
+        ]
 
-def to_linear(
-    image: np.ndarray, # uint8 sRGB
-) -> np.ndarray:       # float32, linear light 0..1
-    "Bytes of an image file to linear light."
-    return cv2.LUT(np.ascontiguousarray(image), _tables()[0]) if image.ndim == 3 and image.shape[2] == 3 and image.size else _tables()[0][image]
+# %% ../nbs/05_render.ipynb #07685f01
+def to_linear(image: np.ndarray) -> np.ndarray:
+    """Bytes of an image file to linear light.
 
-def to_srgb(
-    image: np.ndarray, # linear light, clipped to 0..1
-) -> np.ndarray:       # uint8 sRGB
-    "Linear light to the bytes of an image file."
+    Args:
+        image: uint8 sRGB.
+
+    Returns:
+        float32, linear light 0..1.
+    """
+    return (
+        cv2.LUT(np.ascontiguousarray(image), _tables()[0])
+        if image.ndim == 3 and image.shape[2] == 3 and image.size
+        else _tables()[0][image]
+    )
+
+# %% ../nbs/05_render.ipynb #50b0486a
+def to_srgb(image: np.ndarray) -> np.ndarray:
+    """Linear light to the bytes of an image file.
+
+    Args:
+        image: linear light, clipped to 0..1.
+
+    Returns:
+        uint8 sRGB.
+    """
     flat = np.ascontiguousarray(image, np.float32)
     out = np.empty(flat.shape, np.uint8)
     _encode(flat.reshape(-1), _tables()[1], out.reshape(-1))
     return out
 
+# %% ../nbs/05_render.ipynb #65d34e46
 @compiled
 def _shade(tri, bary, faces, normals, uv, texture, around, lit, lamp, half, color, material, out):
     H, W = tri.shape
@@ -144,157 +252,322 @@ def _shade(tri, bary, faces, normals, uv, texture, around, lit, lamp, half, colo
         for x in range(W):
             k = tri[y, x]
             if k < 0:
-                for c in range(4): out[y, x, c] = 0
+                for c in range(4):
+                    out[y, x, c] = 0
                 continue
             a, b, d = faces[k, 0], faces[k, 1], faces[k, 2]
             wa, wb, wd = bary[y, x, 0], bary[y, x, 1], bary[y, x, 2]
-            nx = wa*normals[a, 0] + wb*normals[b, 0] + wd*normals[d, 0]
-            ny = wa*normals[a, 1] + wb*normals[b, 1] + wd*normals[d, 1]
-            nz = wa*normals[a, 2] + wb*normals[b, 2] + wd*normals[d, 2]
-            r = 1/np.sqrt(nx*nx + ny*ny + nz*nz + np.float32(1e-12))
-            nx *= r; ny *= r; nz *= r
-            u = (wa*uv[a, 0] + wb*uv[b, 0] + wd*uv[d, 0])*w - np.float32(.5)
-            v = (1 - (wa*uv[a, 1] + wb*uv[b, 1] + wd*uv[d, 1]))*h - np.float32(.5)
-            u = min(max(u, np.float32(0)), np.float32(w-1.001)); v = min(max(v, np.float32(0)), np.float32(h-1.001))
+            nx = wa * normals[a, 0] + wb * normals[b, 0] + wd * normals[d, 0]
+            ny = wa * normals[a, 1] + wb * normals[b, 1] + wd * normals[d, 1]
+            nz = wa * normals[a, 2] + wb * normals[b, 2] + wd * normals[d, 2]
+            r = 1 / np.sqrt(nx * nx + ny * ny + nz * nz + np.float32(1e-12))
+            nx *= r
+            ny *= r
+            nz *= r
+            u = (wa * uv[a, 0] + wb * uv[b, 0] + wd * uv[d, 0]) * w - np.float32(0.5)
+            v = (1 - (wa * uv[a, 1] + wb * uv[b, 1] + wd * uv[d, 1])) * h - np.float32(0.5)
+            u = min(max(u, np.float32(0)), np.float32(w - 1.001))
+            v = min(max(v, np.float32(0)), np.float32(h - 1.001))
             i, j = int(v), int(u)
-            fv, fu = v-i, u-j
-            sun = wa*lit[a] + wb*lit[b] + wd*lit[d]
-            diffuse = max(nx*lamp[0] + ny*lamp[1] + nz*lamp[2], np.float32(0))*sun
-            s = max(nx*half[0] + ny*half[1] + nz*half[2], np.float32(0))
+            fv, fu = v - i, u - j
+            sun = wa * lit[a] + wb * lit[b] + wd * lit[d]
+            diffuse = max(nx * lamp[0] + ny * lamp[1] + nz * lamp[2], np.float32(0)) * sun
+            s = max(nx * half[0] + ny * half[1] + nz * half[2], np.float32(0))
             q = k if per_face else 0
-            gloss = material[q, 0]*sun*s/(material[q, 1]*(1-s) + s)
+            gloss = material[q, 0] * sun * s / (material[q, 1] * (1 - s) + s)
             for c in range(3):
-                t = (texture[i, j, c]*(1-fu) + texture[i, j+1, c]*fu)*(1-fv) + (texture[i+1, j, c]*(1-fu) + texture[i+1, j+1, c]*fu)*fv
-                e = wa*around[a, c] + wb*around[b, c] + wd*around[d, c]
-                out[y, x, c] = t*(e + color[c]*diffuse) + gloss*color[c]
+                t = (texture[i, j, c] * (1 - fu) + texture[i, j + 1, c] * fu) * (1 - fv) + (
+                    texture[i + 1, j, c] * (1 - fu) + texture[i + 1, j + 1, c] * fu
+                ) * fv
+                e = wa * around[a, c] + wb * around[b, c] + wd * around[d, c]
+                out[y, x, c] = t * (e + color[c] * diffuse) + gloss * color[c]
             out[y, x, 3] = 1
 
+# %% ../nbs/05_render.ipynb #506969b7
 def shade(
     buffers: Buffers,
-    faces: np.ndarray,                 # (F, 3)
-    normals: np.ndarray,               # (V, 3) unit
-    uv: np.ndarray,                    # (V, 2) in 0..1, v up
-    texture: np.ndarray,               # h x w x 3, uint8 or linear float32
-    light: Light|None = None,
-    ambient: np.ndarray|None = None,   # (V,) from `ambient_occlusion`
-    lit: np.ndarray|None = None,       # (V,) from `lit_from`
-    material: np.ndarray|None = None,  # (F, 2) strength and exponent of the highlight
-    out: np.ndarray|None = None,       # overwritten and returned, instead of a new array
-) -> np.ndarray:                       # H x W x 4 float32: linear RGB times coverage, coverage
-    "Texture, light and highlights."
+    faces: np.ndarray,
+    normals: np.ndarray,
+    uv: np.ndarray,
+    texture: np.ndarray,
+    light: Light | None = None,
+    ambient: np.ndarray | None = None,
+    lit: np.ndarray | None = None,
+    material: np.ndarray | None = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Texture, light and highlights.
+
+    Args:
+        buffers: TODO.
+        faces: (F, 3).
+        normals: (V, 3) unit.
+        uv: (V, 2) in 0..1, v up.
+        texture: h x w x 3, uint8 or linear float32.
+        light: TODO.
+        ambient: (V,) from `ambient_occlusion`.
+        lit: (V,) from `lit_from`.
+        material: (F, 2) strength and exponent of the highlight.
+        out: overwritten and returned, instead of a new array.
+
+    Returns:
+        H x W x 4 float32: linear RGB times coverage, coverage.
+    """
     light = light or Light()
     one = np.ones(len(normals), np.float32)
-    f = lambda a: np.ascontiguousarray(a, np.float32)
-    lamp = f(light.direction)/np.linalg.norm(light.direction).astype(np.float32)
-    half = lamp + f([0, 0, 1]); half /= np.linalg.norm(half)
-    material = f([[.04, 14]] if material is None else material)*f([light.specular, 1])
+
+    def f(a):
+        return np.ascontiguousarray(a, np.float32)
+
+    lamp = f(light.direction) / np.linalg.norm(light.direction).astype(np.float32)
+    half = lamp + f([0, 0, 1])
+    half /= np.linalg.norm(half)
+    material = f([[0.04, 14]] if material is None else material) * f([light.specular, 1])
     around = irradiance(normals, light.sh)
-    if ambient is not None: around *= f(ambient)[:, None]
-    if out is None: out = np.empty(buffers.tri.shape + (4,), np.float32)
-    _shade(buffers.tri, buffers.bary, np.ascontiguousarray(faces, np.int32), f(normals), f(uv), f(to_linear(texture) if texture.dtype == np.uint8 else texture),
-           around, one if lit is None else f(lit), lamp, half, f(light.color), material, out)
+    if ambient is not None:
+        around *= f(ambient)[:, None]
+    if out is None:
+        out = np.empty(buffers.tri.shape + (4,), np.float32)
+    _shade(
+        buffers.tri,
+        buffers.bary,
+        np.ascontiguousarray(faces, np.int32),
+        f(normals),
+        f(uv),
+        f(to_linear(texture) if texture.dtype == np.uint8 else texture),
+        around,
+        one if lit is None else f(lit),
+        lamp,
+        half,
+        f(light.color),
+        material,
+        out,
+    )
     return out
 
 # %% ../nbs/05_render.ipynb #b24fbc95
 def render_batch(
-    points: np.ndarray,                 # (B, V, 3): pixel x, pixel y, depth
-    faces: np.ndarray,                  # (F, 3)
-    height: int, width: int,            # px
-    uv: np.ndarray|None = None,         # (V, 2) in 0..1, v up
-    texture: np.ndarray|None = None,    # h x w x 3, uint8 or linear float32, or B of them; plain grey if left out
-    light: Light|list[Light]|None = None,
-    background: np.ndarray|None = None, # H x W x 3 uint8, or B of them; black if left out
-    supersample: int = 1,               # samples along each side of a pixel
-    join: np.ndarray|None = None,       # from `weld`
-    ambient: np.ndarray|None = None,    # (V,) or (B, V) from `ambient_occlusion`
-    lit: np.ndarray|None = None,        # (V,) or (B, V) from `lit_from`
-    material: np.ndarray|None = None,   # (F, 2) strength and exponent of the highlight
-    threads: int = 1,                   # frames drawn at the same time
-) -> tuple[np.ndarray, np.ndarray]:     # images B x H x W x 3 uint8, coverage B x H x W float32
-    "Draw many poses or shapes of a textured, lit mesh."
-    k, points, faces = supersample, np.asarray(points, np.float32), np.ascontiguousarray(faces, np.int32)
-    if texture is None: texture = np.full((2, 2, 3), 190, np.uint8)
-    if uv is None: uv = np.full((points.shape[1], 2), .5, np.float32)
-    linear = lambda a: to_linear(a) if a is not None and a.dtype == np.uint8 and a.ndim == 3 else a
+    points: np.ndarray,
+    faces: np.ndarray,
+    height: int,
+    width: int,
+    uv: np.ndarray | None = None,
+    texture: np.ndarray | None = None,
+    light: Light | list[Light] | None = None,
+    background: np.ndarray | None = None,
+    supersample: int = 1,
+    join: np.ndarray | None = None,
+    ambient: np.ndarray | None = None,
+    lit: np.ndarray | None = None,
+    material: np.ndarray | None = None,
+    threads: int = 1,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw many poses or shapes of a textured, lit mesh.
+
+    Args:
+        points: (B, V, 3): pixel x, pixel y, depth.
+        faces: (F, 3).
+        height: px.
+        width: px.
+        uv: (V, 2) in 0..1, v up.
+        texture: h x w x 3, uint8 or linear float32, or B of them; plain grey if left out.
+        light: TODO.
+        background: H x W x 3 uint8, or B of them; black if left out.
+        supersample: samples along each side of a pixel.
+        join: from `weld`.
+        ambient: (V,) or (B, V) from `ambient_occlusion`.
+        lit: (V,) or (B, V) from `lit_from`.
+        material: (F, 2) strength and exponent of the highlight.
+        threads: frames drawn at the same time.
+
+    Returns:
+        images B x H x W x 3 uint8, coverage B x H x W float32.
+    """
+    k, points, faces = (
+        supersample,
+        np.asarray(points, np.float32),
+        np.ascontiguousarray(faces, np.int32),
+    )
+    if texture is None:
+        texture = np.full((2, 2, 3), 190, np.uint8)
+    if uv is None:
+        uv = np.full((points.shape[1], 2), 0.5, np.float32)
+
+    def linear(a):
+        return to_linear(a) if a is not None and a.dtype == np.uint8 and a.ndim == 3 else a
+
     texture, background = linear(texture), linear(background)
-    at = lambda a, i, ndim: a if a is None or np.ndim(a) < ndim else a[i]
-    images, coverage = np.empty((len(points), height, width, 3), np.uint8), np.empty((len(points), height, width), np.float32)
+
+    def at(a, i, ndim):
+        return a if a is None or np.ndim(a) < ndim else a[i]
+
+    images, coverage = (
+        np.empty((len(points), height, width, 3), np.uint8),
+        np.empty((len(points), height, width), np.float32),
+    )
+
     def draw(rows):
         buffers = rgba = None
         for i in rows:
-            p = points[i]*np.float32(k)
-            buffers = rasterize(p, faces, height*k, width*k, buffers=buffers)
-            rgba = shade(buffers, faces, vertex_normals(p, faces, join, image=True), uv, at(texture, i, 4), light[i] if isinstance(light, (list, tuple)) else light,
-                         at(ambient, i, 2), at(lit, i, 2), material, rgba)
-            small = cv2.resize(rgba, (width, height), interpolation=cv2.INTER_AREA) if k > 1 else rgba
+            p = points[i] * np.float32(k)
+            buffers = rasterize(p, faces, height * k, width * k, buffers=buffers)
+            rgba = shade(
+                buffers,
+                faces,
+                vertex_normals(p, faces, join, image=True),
+                uv,
+                at(texture, i, 4),
+                light[i] if isinstance(light, (list, tuple)) else light,
+                at(ambient, i, 2),
+                at(lit, i, 2),
+                material,
+                rgba,
+            )
+            small = (
+                cv2.resize(rgba, (width, height), interpolation=cv2.INTER_AREA) if k > 1 else rgba
+            )
             rgb, coverage[i] = small[..., :3], small[..., 3]
-            if background is not None: rgb = rgb + (1-small[..., 3:])*linear(at(background, i, 4))
+            if background is not None:
+                rgb = rgb + (1 - small[..., 3:]) * linear(at(background, i, 4))
             images[i] = to_srgb(rgb)
+
     if threads > 1:
-        with ThreadPoolExecutor(threads) as pool: list(pool.map(draw, np.array_split(np.arange(len(points)), threads)))
-    else: draw(range(len(points)))
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(draw, np.array_split(np.arange(len(points)), threads)))
+    else:
+        draw(range(len(points)))
     return images, coverage
 
+# %% ../nbs/05_render.ipynb #7c9b9074
 def render(
-    points: np.ndarray,      # (V, 3): pixel x, pixel y, depth
-    faces: np.ndarray,       # (F, 3)
-    height: int, width: int, # px
-    *args, **kwargs,         # as in `render_batch`: `uv`, `texture`, `light`, `background`, `supersample`, ...
-) -> tuple[np.ndarray, np.ndarray]: # image H x W x 3 uint8, coverage H x W float32
-    "Draw a textured, lit mesh."
-    images, coverage = render_batch(np.asarray(points)[None], faces, height, width, *args, **kwargs)
+    points: np.ndarray, faces: np.ndarray, height: int, width: int, *args, **kwargs
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a textured, lit mesh.
+
+    Args:
+        points: (V, 3): pixel x, pixel y, depth.
+        faces: (F, 3).
+        height: px.
+        width: px.
+        *args: as in `render_batch`: `uv`, `texture`, `light`, `background`, `supersample`, ...
+        **kwargs: as in `render_batch`: `uv`, `texture`, `light`, `background`, `supersample`, ...
+
+    Returns:
+        image H x W x 3 uint8, coverage H x W float32.
+    """
+    images, coverage = render_batch(
+        np.asarray(points)[None], faces, height, width, *args, **kwargs
+    )
     return images[0], coverage[0]
 
 # %% ../nbs/05_render.ipynb #506e6cff
 _layouts = {}
 
-def uv_layout(
-    uv: np.ndarray,    # (V, 2) in 0..1, v up
-    faces: np.ndarray, # (F, 3)
-    size: int,         # px of the texture
-) -> Buffers:          # triangle and barycentric coordinates of every texel
-    "Which triangle each texel of a texture belongs to."
-    return rasterize(np.c_[uv[:, 0]*size, (1-uv[:, 1])*size, np.zeros(len(uv))], faces, size, size, cull=False)
 
+def uv_layout(uv: np.ndarray, faces: np.ndarray, size: int) -> Buffers:
+    """Which triangle each texel of a texture belongs to.
+
+    Args:
+        uv: (V, 2) in 0..1, v up.
+        faces: (F, 3).
+        size: px of the texture.
+
+    Returns:
+        triangle and barycentric coordinates of every texel.
+    """
+    return rasterize(
+        np.c_[uv[:, 0] * size, (1 - uv[:, 1]) * size, np.zeros(len(uv))],
+        faces,
+        size,
+        size,
+        cull=False,
+    )
+
+# %% ../nbs/05_render.ipynb #ce23cfeb
 def unwrap(
-    frame: np.ndarray,        # H x W x 3 uint8
-    points: np.ndarray,       # (V, 3): pixel x, pixel y, depth of the fitted vertices
-    model,                    # anything with `faces`, `uv`
-    size: int = 256,          # px of the texture
-    facing: float = .15,      # least cosine between a seen patch and the line of sight
-) -> tuple[np.ndarray, np.ndarray]: # texture size x size x 3 uint8, visibility size x size float32 in 0..1
-    "Take the texture of a face out of a frame."
+    frame: np.ndarray, points: np.ndarray, model, size: int = 256, facing: float = 0.15
+) -> tuple[np.ndarray, np.ndarray]:
+    """Take the texture of a face out of a frame.
+
+    Args:
+        frame: H x W x 3 uint8.
+        points: (V, 3): pixel x, pixel y, depth of the fitted vertices.
+        model: anything with `faces`, `uv`.
+        size: px of the texture.
+        facing: least cosine between a seen patch and the line of sight.
+
+    Returns:
+        texture size x size x 3 uint8, visibility size x size float32 in 0..1.
+    """
     key = id(model), size
-    if key not in _layouts or _layouts[key][0] is not model: _layouts[key] = model, uv_layout(model.uv, model.faces, size)
+    if key not in _layouts or _layouts[key][0] is not model:
+        _layouts[key] = model, uv_layout(model.uv, model.faces, size)
     layout = _layouts[key][1]
     points = np.asarray(points, np.float32)
-    where = interpolate(layout, model.faces, np.c_[points, vertex_normals(points, model.faces, image=True)])
+    where = interpolate(
+        layout, model.faces, np.c_[points, vertex_normals(points, model.faces, image=True)]
+    )
     mx, my = where[..., 0], where[..., 1]
-    texture = cv2.remap(frame, mx - .5, my - .5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    texture = cv2.remap(
+        frame, mx - 0.5, my - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     H, W = frame.shape[:2]
     depth = rasterize(points, model.faces, H, W).depth
-    front = cv2.remap(np.where(np.isfinite(depth), depth, -1e6).astype(np.float32), mx, my, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=-1e6)
-    slack = .02*np.ptp(points[:, 0])
-    seen = layout.mask & (front < where[..., 2] + slack) & (mx > 0) & (my > 0) & (mx < W) & (my < H)
-    return np.where(layout.mask[..., None], texture, 0), np.where(seen, np.clip((where[..., 5]-facing)/.35, 0, 1), 0).astype(np.float32)
+    front = cv2.remap(
+        np.where(np.isfinite(depth), depth, -1e6).astype(np.float32),
+        mx,
+        my,
+        cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=-1e6,
+    )
+    slack = 0.02 * np.ptp(points[:, 0])
+    seen = (
+        layout.mask & (front < where[..., 2] + slack) & (mx > 0) & (my > 0) & (mx < W) & (my < H)
+    )
+    return np.where(layout.mask[..., None], texture, 0), np.where(
+        seen, np.clip((where[..., 5] - facing) / 0.35, 0, 1), 0
+    ).astype(np.float32)
 
 # %% ../nbs/05_render.ipynb #d3e9f2a4
 def rerender(
-    frame: np.ndarray,                  # H x W x 3 uint8
-    points: np.ndarray,                 # (V, 3): pixel x, pixel y, depth of the vertices fitted to the frame
-    target: np.ndarray,                 # (V, 3) the same vertices under other coefficients
-    model,                              # anything with `faces`, `uv`
-    size: int = 512,                    # px of the texture in between
-    background: np.ndarray|None = None, # H x W x 3 uint8; black if left out
-    supersample: int = 2,               # samples along each side of a pixel
-) -> tuple[np.ndarray, np.ndarray]:     # image H x W x 3 uint8, coverage H x W float32: 1 where the frame showed this skin
-    "Draw the face of a frame in another pose, shape or expression."
+    frame: np.ndarray,
+    points: np.ndarray,
+    target: np.ndarray,
+    model,
+    size: int = 512,
+    background: np.ndarray | None = None,
+    supersample: int = 2,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the face of a frame in another pose, shape or expression.
+
+    Args:
+        frame: H x W x 3 uint8.
+        points: (V, 3): pixel x, pixel y, depth of the vertices fitted to the frame.
+        target: (V, 3) the same vertices under other coefficients.
+        model: anything with `faces`, `uv`.
+        size: px of the texture in between.
+        background: H x W x 3 uint8; black if left out.
+        supersample: samples along each side of a pixel.
+
+    Returns:
+        image H x W x 3 uint8, coverage H x W float32: 1 where the frame showed this skin.
+    """
     (H, W), k = frame.shape[:2], supersample
     texture, seen = unwrap(frame, points, model, size)
-    flat = Light(sh=Light.surroundings([[0, 0, 1]], [[0]], 1.), color=np.zeros(3, np.float32), specular=0.)
-    p = np.asarray(target, np.float32)*np.float32(k)
-    buffers, normals = rasterize(p, model.faces, H*k, W*k), np.tile(np.float32([0, 0, 1]), (len(p), 1))
-    drawn = [shade(buffers, model.faces, normals, model.uv, t, flat)[..., :3] for t in (to_linear(texture)*seen[..., None], np.repeat(seen[..., None], 3, 2))]
+    flat = Light(
+        sh=Light.surroundings([[0, 0, 1]], [[0]], 1.0), color=np.zeros(3, np.float32), specular=0.0
+    )
+    p = np.asarray(target, np.float32) * np.float32(k)
+    buffers, normals = (
+        rasterize(p, model.faces, H * k, W * k),
+        np.tile(np.float32([0, 0, 1]), (len(p), 1)),
+    )
+    drawn = [
+        shade(buffers, model.faces, normals, model.uv, t, flat)[..., :3]
+        for t in (to_linear(texture) * seen[..., None], np.repeat(seen[..., None], 3, 2))
+    ]
     rgb, alpha = [cv2.resize(d, (W, H), interpolation=cv2.INTER_AREA) for d in drawn]
-    if background is not None: rgb = rgb + (1-alpha)*to_linear(background)
+    if background is not None:
+        rgb = rgb + (1 - alpha) * to_linear(background)
     return to_srgb(rgb), alpha[..., 0]

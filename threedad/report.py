@@ -40,45 +40,107 @@ section{background:#fff;border:1px solid var(--line);border-radius:12px;padding:
 table{border-collapse:collapse;font-size:14.5px;width:100%}th,td{text-align:left;padding:5px 12px 5px 0;border-bottom:1px solid var(--line);vertical-align:top}th{font-weight:600}
 @media print{body{background:#fff}section{break-inside:avoid;border:0;padding:10px 0}}'''
 
+# %% ../nbs/81_report.ipynb #4108e147
 def _page(title, kicker, body):
     from plotly.offline import get_plotlyjs
-    return (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-            f'<title>{html.escape(title)}</title><style>{_CSS}</style><script>{get_plotlyjs()}</script></head><body><main>'
-            f'<header><div class="kicker">{html.escape(kicker)}</div><h1>{html.escape(title)}</h1></header>{body}'
-            f'<p><small>Made by threedad {__version__}.</small></p></main></body></html>')
 
-def _section(title, *parts): return f'<section><h2>{html.escape(title)}</h2>{"".join(parts)}</section>'
-def _text(s): return f'<p>{html.escape(s)}</p>'
-def _tiles(**kw): return '<div class="tiles">' + ''.join(f'<div class="tile"><b>{html.escape(str(v))}</b><span>{html.escape(k.replace("_", " "))}</span></div>' for k, v in kw.items()) + '</div>'
-def _figure(fig): return fig.to_html(full_html=False, include_plotlyjs=False, config=dict(displaylogo=False, responsive=True))
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<title>{html.escape(title)}</title><style>{_CSS}</style><script>{get_plotlyjs()}</script></head><body><main>'
+        f'<header><div class="kicker">{html.escape(kicker)}</div><h1>{html.escape(title)}</h1></header>{body}'
+        f'<p><small>Made by threedad {__version__}.</small></p></main></body></html>'
+    )
+
+# %% ../nbs/81_report.ipynb #5b9878e7
+def _section(title, *parts):
+    return f'<section><h2>{html.escape(title)}</h2>{"".join(parts)}</section>'
+
+# %% ../nbs/81_report.ipynb #0f56b9bb
+def _text(s):
+    return f'<p>{html.escape(s)}</p>'
+
+# %% ../nbs/81_report.ipynb #3bcd1e28
+def _tiles(**kw):
+    return (
+        '<div class="tiles">'
+        + ''.join(
+            f'<div class="tile"><b>{html.escape(str(v))}</b><span>{html.escape(k.replace("_", " "))}</span></div>'
+            for k, v in kw.items()
+        )
+        + '</div>'
+    )
+
+# %% ../nbs/81_report.ipynb #7ff513a8
+def _figure(fig):
+    return fig.to_html(
+        full_html=False, include_plotlyjs=False, config=dict(displaylogo=False, responsive=True)
+    )
+
+# %% ../nbs/81_report.ipynb #4dc8cb65
 def _table(rows, head=()):
-    top = '<tr>' + ''.join(f'<th>{html.escape(str(h))}</th>' for h in head) + '</tr>' if head else ''
-    return '<table>' + top + ''.join('<tr>' + ''.join(f'<{"td" if i or head else "th"}>{html.escape(str(c))}</{"td" if i or head else "th"}>' for i, c in enumerate(r)) + '</tr>' for r in rows) + '</table>'
+    top = (
+        '<tr>' + ''.join(f'<th>{html.escape(str(h))}</th>' for h in head) + '</tr>' if head else ''
+    )
+    return (
+        '<table>'
+        + top
+        + ''.join(
+            '<tr>'
+            + ''.join(
+                f'<{"td" if i or head else "th"}>{html.escape(str(c))}</{"td" if i or head else "th"}>'
+                for i, c in enumerate(r)
+            )
+            + '</tr>'
+            for r in rows
+        )
+        + '</table>'
+    )
 
+# %% ../nbs/81_report.ipynb #dc3a792d
 def _picture(image, caption, kind=''):
-    data = base64.b64encode(cv2.imencode('.jpg', np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 88])[1]).decode()
+    data = base64.b64encode(
+        cv2.imencode(
+            '.jpg', np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 88]
+        )[1]
+    ).decode()
     return f'<figure class="{kind}"><img alt="" src="data:image/jpeg;base64,{data}"><figcaption>{caption}</figcaption></figure>'
 
-def _sheet(pictures): return '<div class="sheet">' + ''.join(pictures) + '</div>'
+# %% ../nbs/81_report.ipynb #7f6413ec
+def _sheet(pictures):
+    return '<div class="sheet">' + ''.join(pictures) + '</div>'
 
 # %% ../nbs/81_report.ipynb #fda170c4
-METHOD = ('Every frame is searched for a face, which is tracked to 478 landmarks without any smoothing over time. A 3D morphable head is fitted to them '
-          '(pose, one identity for the whole video, an expression for each frame), and an aligned crop is cut out. Clips of four crops go through the detector: '
-          'one network reads the face in 3DMM space, another its texture, and a pyramid fuses the two frame by frame and over time. Each of its three levels '
-          'says how likely the clip is fake; the score of the video is the mean over levels and clips.')
-LIMITS = ('A score is not a probability of guilt, and 0.5 is not a boundary between true and false. The detector knows only the kinds of fakes it was trained on; other '
-          'forgeries, heavy compression, filters, unusual light or people unlike those in its training data can push the score either way. A video may be altered where no '
-          'face is visible or in its sound, which nobody looked at here. Where several faces are visible, one was followed.')
+METHOD = (
+    'Every frame is searched for a face, which is tracked to 478 landmarks without any smoothing over time. A 3D morphable head is fitted to them '
+    '(pose, one identity for the whole video, an expression for each frame), and an aligned crop is cut out. Clips of four crops go through the detector: '
+    'one network reads the face in 3DMM space, another its texture, and a pyramid fuses the two frame by frame and over time. Each of its three levels '
+    'says how likely the clip is fake; the score of the video is the mean over levels and clips.'
+)
+LIMITS = (
+    'A score is not a probability of guilt, and 0.5 is not a boundary between true and false. The detector knows only the kinds of fakes it was trained on; other '
+    'forgeries, heavy compression, filters, unusual light or people unlike those in its training data can push the score either way. A video may be altered where no '
+    'face is visible or in its sound, which nobody looked at here. Where several faces are visible, one was followed.'
+)
 
-def _to_crop(points, matrix): return np.concatenate([points[:, :2] @ matrix[:, :2].T + matrix[:, 2], points[:, 2:] * np.hypot(*matrix[0, :2])], 1)
+# %% ../nbs/81_report.ipynb #30ac5ad5
+def _to_crop(points, matrix):
+    return np.concatenate(
+        [points[:, :2] @ matrix[:, :2].T + matrix[:, 2], points[:, 2:] * np.hypot(*matrix[0, :2])],
+        1,
+    )
 
+# %% ../nbs/81_report.ipynb #981ddf5c
 def _with_points(image, points, color=(0, 158, 115)):
     out = cv2.resize(image, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
-    for x, y in 2 * points[:, :2]: cv2.circle(out, (round(16 * float(x)), round(16 * float(y))), 24, color, -1, cv2.LINE_AA, shift=4)
+    for x, y in 2 * points[:, :2]:
+        cv2.circle(
+            out, (round(16 * float(x)), round(16 * float(y))), 24, color, -1, cv2.LINE_AA, shift=4
+        )
     return cv2.resize(out, image.shape[1::-1], interpolation=cv2.INTER_AREA)
 
+# %% ../nbs/81_report.ipynb #520699ff
 def _video_pictures(v, n=8):
-    "Rows of pictures: crops, landmarks, fitted heads."
+    """Rows of pictures: crops, landmarks, fitted heads."""
     a, model = v.analysis, MorphableModel.load()
     at = np.unique(np.linspace(0, len(a.frames) - 1, n).round().astype(int))
     row = {int(f): k for k, f in enumerate(a.track.frame)}
@@ -86,35 +148,95 @@ def _video_pictures(v, n=8):
     points = [_to_crop(a.track.points[t], a.matrices[k]) for t, k in zip(tracked, at)]
     heads = [_to_crop(p, a.matrices[k]) for p, k in zip(Trajectory(a.table).points(at, model), at)]
     white = np.full_like(crops[0], 255)
-    return [[_picture(c, f'{float(a.track.time[t]):.2f} s') for c, t in zip(crops, tracked)],
-            [_picture(_with_points(c, p), '') for c, p in zip(crops, points)],
-            [_picture(render(h, model.faces, *white.shape[:2], background=white, supersample=2)[0], '') for h in heads]]
+    return [
+        [_picture(c, f'{float(a.track.time[t]):.2f} s') for c, t in zip(crops, tracked)],
+        [_picture(_with_points(c, p), '') for c, p in zip(crops, points)],
+        [
+            _picture(
+                render(h, model.faces, *white.shape[:2], background=white, supersample=2)[0], ''
+            )
+            for h in heads
+        ],
+    ]
 
+# %% ../nbs/81_report.ipynb #13430e04
 def report(
     verdict: Verdict,
-    path: str | os.PathLike,  # the HTML file to write
-    columns: tuple = ('yaw', 'pitch', 'jawOpen', 'eyeBlinkLeft', 'identity_drift'), # trajectories shown
-) -> Path:                    # `UsageError` if the verdict was read back from JSON
-    "Write a self-contained HTML report of one video."
+    path: str | os.PathLike,
+    columns: tuple = ('yaw', 'pitch', 'jawOpen', 'eyeBlinkLeft', 'identity_drift'),
+) -> Path:
+    """Write a self-contained HTML report of one video.
+
+    Args:
+        verdict: TODO.
+        path: the HTML file to write.
+        columns: trajectories shown.
+
+    Raises:
+        UsageError: if the verdict was read back from JSON.
+    """
     from threedad.plots import score_figure, trajectory_figure
+
     v, a = verdict, verdict.analysis
-    if a is None: raise UsageError('a report needs the verdict itself, not its JSON')
+    if a is None:
+        raise UsageError('a report needs the verdict itself, not its JSON')
     clips = pd.DataFrame(v.clips).assign(video_id=Path(v.video).name)
     rows = _video_pictures(v)
     notes = ''.join(f'<p class="soft">Note: {html.escape(w)}.</p>' for w in v.warnings)
-    body = ''.join([
-        f'<section><h2>Looks <span class="{v.call}">{v.call}</span>: score {v.score:.3f}</h2>{gauge(v.score)}'
-        '<p class="soft">0 is as sure of real as the detector gets, 1 as sure of fake.</p>', notes,
-        _tiles(clips=len(v.clips), frames_with_a_face=f'{v.faces_found} of {v.frames}', duration=f'{v.duration:.1f} s', frames_a_second=f'{v.fps:.4g}'),
-        f'<div class="notice">{html.escape(v.notice)}</div></section>',
-        _section('When', _text('The score of every clip, at the time its first frame is shown.'), _figure(score_figure(clips, fps=v.fps, title='Score over time'))),
-        _section('What the face did in 3DMM space', _text('Coefficients of the fitted head. Gaps are frames without a face. Identity drift is how far an identity fitted to one frame alone strays from that of the whole video.'),
-                 _figure(trajectory_figure({Path(v.video).stem: a.table}, columns=list(columns)))),
-        _section('What the network saw', _text('The aligned crops, the tracked landmarks on them, and the fitted head from the same view.'), *map(_sheet, rows)),
-        _section('How the score was made', _text(METHOD), _text(LIMITS),
-                 _table([('file', v.video), ('detector', v.detector), ('trained on', v.trained_on), ('size of the frames', f'{a.track.width} x {a.track.height} px'),
-                         ('fit residual', f'{100 * a.table["residual"].median():.2f} % of the inter-ocular distance (median)')]))])
-    with atomic_path(path) as tmp: tmp.write_text(_page(Path(v.video).name, 'Deepfake analysis in 3DMM space', body), encoding='utf-8')
+    body = ''.join(
+        [
+            f'<section><h2>Looks <span class="{v.call}">{v.call}</span>: score {v.score:.3f}</h2>{gauge(v.score)}'
+            '<p class="soft">0 is as sure of real as the detector gets, 1 as sure of fake.</p>',
+            notes,
+            _tiles(
+                clips=len(v.clips),
+                frames_with_a_face=f'{v.faces_found} of {v.frames}',
+                duration=f'{v.duration:.1f} s',
+                frames_a_second=f'{v.fps:.4g}',
+            ),
+            f'<div class="notice">{html.escape(v.notice)}</div></section>',
+            _section(
+                'When',
+                _text('The score of every clip, at the time its first frame is shown.'),
+                _figure(score_figure(clips, fps=v.fps, title='Score over time')),
+            ),
+            _section(
+                'What the face did in 3DMM space',
+                _text(
+                    'Coefficients of the fitted head. Gaps are frames without a face. Identity drift is how far an identity fitted to one frame alone strays from that of the whole video.'
+                ),
+                _figure(trajectory_figure({Path(v.video).stem: a.table}, columns=list(columns))),
+            ),
+            _section(
+                'What the network saw',
+                _text(
+                    'The aligned crops, the tracked landmarks on them, and the fitted head from the same view.'
+                ),
+                *map(_sheet, rows),
+            ),
+            _section(
+                'How the score was made',
+                _text(METHOD),
+                _text(LIMITS),
+                _table(
+                    [
+                        ('file', v.video),
+                        ('detector', v.detector),
+                        ('trained on', v.trained_on),
+                        ('size of the frames', f'{a.track.width} x {a.track.height} px'),
+                        (
+                            'fit residual',
+                            f'{100 * a.table["residual"].median():.2f} % of the inter-ocular distance (median)',
+                        ),
+                    ]
+                ),
+            ),
+        ]
+    )
+    with atomic_path(path) as tmp:
+        tmp.write_text(
+            _page(Path(v.video).name, 'Deepfake analysis in 3DMM space', body), encoding='utf-8'
+        )
     return Path(path)
 
 # %% ../nbs/81_report.ipynb #8e0017c3
@@ -126,51 +248,137 @@ def _corpus_sheet(store, scores, n=8):
         pictures = []
         for r in part.itertuples():
             frames = store.trajectory(r.video_id)['frame']
-            wrong = (r.score >= .5) != (label == FAKE)
-            text = f'<b class="{LABELS[label]}">{LABELS[label]}</b> {html.escape("" if label == REAL else r.manipulation)}<br>score {r.score:.2f}' + (' (wrong)' if wrong else '')
-            pictures.append(_picture(store.crops(r.video_id, int(frames.iloc[len(frames) // 2]))[0], text, LABELS[label]))
+            wrong = (r.score >= 0.5) != (label == FAKE)
+            text = (
+                f'<b class="{LABELS[label]}">{LABELS[label]}</b> {html.escape("" if label == REAL else r.manipulation)}<br>score {r.score:.2f}'
+                + (' (wrong)' if wrong else '')
+            )
+            pictures.append(
+                _picture(
+                    store.crops(r.video_id, int(frames.iloc[len(frames) // 2]))[0],
+                    text,
+                    LABELS[label],
+                )
+            )
         out.append(_sheet(pictures))
     return '<p></p>'.join(out)
 
+# %% ../nbs/81_report.ipynb #8479ff50
 def _a_pair(store, ids):
-    "A real and a fake video that share a person, or any."
+    """A real and a fake video that share a person, or any."""
     v = store.videos[store.videos['video_id'].isin(ids)]
     real, fake = v[v['label'] == REAL], v[v['label'] == FAKE]
     for f in fake.itertuples():
         for r in real.itertuples():
-            if set(r.group.split('+')) & set(f.group.split('+')): return r.video_id, f.video_id
+            if set(r.group.split('+')) & set(f.group.split('+')):
+                return r.video_id, f.video_id
     return real['video_id'].iloc[0], fake['video_id'].iloc[0]
 
+# %% ../nbs/81_report.ipynb #766e70b5
 def corpus_report(
-    folder: str | os.PathLike,        # holds metrics.json and predictions.parquet
-    store: Store | str | os.PathLike | None = None, # the store they come from; `folder/store` if left out
-    path: str | os.PathLike | None = None,          # the HTML file; `folder/report.html` if left out
+    folder: str | os.PathLike,
+    store: Store | str | os.PathLike | None = None,
+    path: str | os.PathLike | None = None,
     columns: tuple = ('yaw', 'pitch', 'jawOpen', 'eyeBlinkLeft', 'identity_drift'),
-) -> Path:                            # `FileError` if a part is missing
-    "Write a self-contained HTML report of an evaluation."
+) -> Path:
+    """Write a self-contained HTML report of an evaluation.
+
+    Args:
+        folder: holds metrics.json and predictions.parquet.
+        store: the store they come from; `folder/store` if left out.
+        path: the HTML file; `folder/report.html` if left out.
+        columns: TODO.
+
+    Raises:
+        FileError: if a part is missing.
+    """
     from threedad.evaluate import video_scores
     from threedad.plots import roc_figure, trajectory_figure
+
     folder = Path(folder)
-    m, p = read_json(folder/'metrics.json'), read_table(folder/'predictions.parquet')
-    store = store if isinstance(store, Store) else Store(store or folder/'store')
+    m, p = read_json(folder / 'metrics.json'), read_table(folder / 'predictions.parquet')
+    store = store if isinstance(store, Store) else Store(store or folder / 'store')
     scores, (low, high) = video_scores(p), m['video_auc_ci']
     pair = _a_pair(store, scores['video_id'])
     interval = '' if low is None else f' (95 % interval {low:.2f} to {high:.2f})'
-    kinds = [(k, d['videos'], f'{d["video_auc"]:.3f}', '' if d['ci'][0] is None else f'{d["ci"][0]:.2f} to {d["ci"][1]:.2f}') for k, d in m['manipulations'].items()]
-    facts = [(k.replace('_', ' '), v if not isinstance(v, dict) else ', '.join(f'{a} {b}' for a, b in v.items())) for k, v in m.items()
-             if k in ('detector', 'trained_on', 'seed', 'counts', 'versions', 'seconds', 'ci_method', 'peak_memory_mb', 'unscored') and v not in ('', None, {})]
-    body = ''.join([
-        f'<section><h2>Video AUC {m["video_auc"]:.3f}{interval}</h2>',
-        _text(f'Measured on {m["videos"]["real"]} real and {m["videos"]["fake"]} fake videos{" of people who are in no training video" if m.get("split") == "test" else ""}. '
-              'An AUC of 0.5 is guessing, 1 is ranking every fake above every real video.'),
-        _tiles(video_AUC=f'{m["video_auc"]:.3f}', clip_AUC=f'{m["clip_auc"]:.3f}', equal_error_rate=f'{m["eer"]:.1%}', balanced_accuracy_at_half=f'{m["balanced_accuracy"]:.1%}',
-               videos_tested=len(scores), people_tested=int(scores['group'].str.split('+').explode().nunique())),
-        f'<div class="notice">{html.escape(m.get("caveat", NOTICE))}</div></section>',
-        _section('Telling fake from real', _figure(roc_figure(p, scores=True)), _table(kinds, ('manipulation', 'fake videos', 'video AUC', '95 % interval')) if kinds else ''),
-        _section('A real and a fake video in 3DMM space', _text(f'Coefficients over time of {pair[0]} and {pair[1]}.'),
-                 _figure(trajectory_figure({LABELS[l]: store.trajectory(i) for l, i in zip((REAL, FAKE), pair)}, columns=list(columns)))),
-        _section('Faces and scores', _text('One frame of tested videos, from the lowest to the highest score.'), _corpus_sheet(store, scores)),
-        _section('How the scores are made', _text(METHOD), _text(LIMITS), _table(facts))])
-    path = Path(path or folder/'report.html')
-    with atomic_path(path) as tmp: tmp.write_text(_page(m.get('title', 'Real and fake faces in 3DMM space'), 'Evaluation of a detector', body), encoding='utf-8')
+    kinds = [
+        (
+            k,
+            d['videos'],
+            f'{d["video_auc"]:.3f}',
+            '' if d['ci'][0] is None else f'{d["ci"][0]:.2f} to {d["ci"][1]:.2f}',
+        )
+        for k, d in m['manipulations'].items()
+    ]
+    facts = [
+        (
+            k.replace('_', ' '),
+            v if not isinstance(v, dict) else ', '.join(f'{a} {b}' for a, b in v.items()),
+        )
+        for k, v in m.items()
+        if k
+        in (
+            'detector',
+            'trained_on',
+            'seed',
+            'counts',
+            'versions',
+            'seconds',
+            'ci_method',
+            'peak_memory_mb',
+            'unscored',
+        )
+        and v not in ('', None, {})
+    ]
+    body = ''.join(
+        [
+            f'<section><h2>Video AUC {m["video_auc"]:.3f}{interval}</h2>',
+            _text(
+                f'Measured on {m["videos"]["real"]} real and {m["videos"]["fake"]} fake videos{" of people who are in no training video" if m.get("split") == "test" else ""}. '
+                'An AUC of 0.5 is guessing, 1 is ranking every fake above every real video.'
+            ),
+            _tiles(
+                video_AUC=f'{m["video_auc"]:.3f}',
+                clip_AUC=f'{m["clip_auc"]:.3f}',
+                equal_error_rate=f'{m["eer"]:.1%}',
+                balanced_accuracy_at_half=f'{m["balanced_accuracy"]:.1%}',
+                videos_tested=len(scores),
+                people_tested=int(scores['group'].str.split('+').explode().nunique()),
+            ),
+            f'<div class="notice">{html.escape(m.get("caveat", NOTICE))}</div></section>',
+            _section(
+                'Telling fake from real',
+                _figure(roc_figure(p, scores=True)),
+                _table(kinds, ('manipulation', 'fake videos', 'video AUC', '95 % interval'))
+                if kinds
+                else '',
+            ),
+            _section(
+                'A real and a fake video in 3DMM space',
+                _text(f'Coefficients over time of {pair[0]} and {pair[1]}.'),
+                _figure(
+                    trajectory_figure(
+                        {LABELS[l]: store.trajectory(i) for l, i in zip((REAL, FAKE), pair)},
+                        columns=list(columns),
+                    )
+                ),
+            ),
+            _section(
+                'Faces and scores',
+                _text('One frame of tested videos, from the lowest to the highest score.'),
+                _corpus_sheet(store, scores),
+            ),
+            _section('How the scores are made', _text(METHOD), _text(LIMITS), _table(facts)),
+        ]
+    )
+    path = Path(path or folder / 'report.html')
+    with atomic_path(path) as tmp:
+        tmp.write_text(
+            _page(
+                m.get('title', 'Real and fake faces in 3DMM space'),
+                'Evaluation of a detector',
+                body,
+            ),
+            encoding='utf-8',
+        )
     return path

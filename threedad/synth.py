@@ -27,224 +27,464 @@ from .performance import Performance
 # %% ../nbs/23_synth.ipynb #154bcf81
 @dataclass
 class Scene:
-    "Light, background and camera."
+    """Light, background and camera.
+
+    Attributes:
+        light: TODO.
+        shadow: how dark the lamp's shadows are, 0..1.
+        seed: of the background and the sensor noise.
+        eyes: distance between the eyes in frame widths.
+        center: where the head is in the frame, fractions.
+        exposure: linear gain.
+        balance: white balance, gains of R, G, B.
+        blur: lens blur, px at 256.
+        sharpen: in-camera sharpening.
+        noise: photon and readout noise at full scale.
+        shake: of the camera, px at 256.
+        focal: focal length in frame widths; infinite is no perspective.
+        shutter: share of the frame interval that the shutter is open.
+        gain_drift: standard deviation of the exposure over time, in powers of e.
+        lamp_drift: the same of the lamp's strength and colour.
+        held: 'microphone' or 'hand': raised before the face for a while.
+    """
+
     light: Light
-    shadow: float           # how dark the lamp's shadows are, 0..1
-    seed: int               # of the background and the sensor noise
-    eyes: float             # distance between the eyes in frame widths
-    center: tuple           # where the head is in the frame, fractions
-    exposure: float         # linear gain
-    balance: tuple          # white balance, gains of R, G, B
-    blur: float             # lens blur, px at 256
-    sharpen: float          # in-camera sharpening
-    noise: tuple            # photon and readout noise at full scale
-    shake: float            # of the camera, px at 256
-    focal: float = math.inf # focal length in frame widths; infinite is no perspective
-    shutter: float = 0.     # share of the frame interval that the shutter is open
-    gain_drift: float = 0.  # standard deviation of the exposure over time, in powers of e
-    lamp_drift: float = 0.  # the same of the lamp's strength and colour
-    held: str = ''          # 'microphone' or 'hand': raised before the face for a while
+    shadow: float
+    seed: int
+    eyes: float
+    center: tuple
+    exposure: float
+    balance: tuple
+    blur: float
+    sharpen: float
+    noise: tuple
+    shake: float
+    focal: float = math.inf
+    shutter: float = 0.0
+    gain_drift: float = 0.0
+    lamp_drift: float = 0.0
+    held: str = ''
 
     @classmethod
-    def sample(cls,
-        rng: np.random.Generator|int,
-    ) -> 'Scene':
-        "Draw a scene."
+    def sample(cls, rng: np.random.Generator | int) -> 'Scene':
+        """Draw a scene."""
         g = _rng(rng)
-        warm = lambda s: np.exp(s*g.standard_normal()*np.array([1, .1, -1]))
-        a, e = g.uniform(-1.25, 1.25), g.uniform(.05, .9)
-        lamp = np.array([math.sin(a)*math.cos(e), math.sin(e), math.cos(a)*math.cos(e)], np.float32)
-        key = g.uniform(.4, 1.2)
-        around = g.normal(size=(2, 3)) + [[0, .8, .6], [-1.2*np.sign(a), .1, .5]]
-        sh = Light.surroundings(around, g.uniform(.12, .4, (2, 1))*np.stack([warm(.12), warm(.16)]), g.uniform(.12, .34))
-        light = Light(sh, lamp, (key*warm(.10)).astype(np.float32), float(g.uniform(.5, 1.4)))
-        made = cls(light, float(g.uniform(.3, .85)), int(g.integers(2**31)), float(g.uniform(.17, .235)), (float(g.normal(.5, .03)), float(g.normal(.46, .02))),
-            float(g.lognormal(.02, .13)), tuple(warm(.04).tolist()), float(g.uniform(.35, .8)), float(g.uniform(.0, .7)), (float(g.uniform(.002, .012)), float(g.uniform(.002, .007))), float(max(0, g.normal(0, .35))))
-        return replace(made, focal=float(np.exp(g.uniform(math.log(2.2), math.log(7)))), shutter=float(g.uniform(.1, .6)), gain_drift=float(abs(g.normal(0, .03))), lamp_drift=float(abs(g.normal(0, .05))),
-            held=str(g.choice(['', 'microphone', 'hand'], p=[.92, .05, .03])))
 
-def background(
-    scene: Scene,
-    height: int, width: int, # px
-) -> np.ndarray:             # H x W x 3 float32 linear light
-    "A wall with things on it, out of focus."
+        def warm(s):
+            return np.exp(s * g.standard_normal() * np.array([1, 0.1, -1]))
+
+        a, e = g.uniform(-1.25, 1.25), g.uniform(0.05, 0.9)
+        lamp = np.array(
+            [math.sin(a) * math.cos(e), math.sin(e), math.cos(a) * math.cos(e)], np.float32
+        )
+        key = g.uniform(0.4, 1.2)
+        around = g.normal(size=(2, 3)) + [[0, 0.8, 0.6], [-1.2 * np.sign(a), 0.1, 0.5]]
+        sh = Light.surroundings(
+            around,
+            g.uniform(0.12, 0.4, (2, 1)) * np.stack([warm(0.12), warm(0.16)]),
+            g.uniform(0.12, 0.34),
+        )
+        light = Light(sh, lamp, (key * warm(0.10)).astype(np.float32), float(g.uniform(0.5, 1.4)))
+        made = cls(
+            light,
+            float(g.uniform(0.3, 0.85)),
+            int(g.integers(2**31)),
+            float(g.uniform(0.17, 0.235)),
+            (float(g.normal(0.5, 0.03)), float(g.normal(0.46, 0.02))),
+            float(g.lognormal(0.02, 0.13)),
+            tuple(warm(0.04).tolist()),
+            float(g.uniform(0.35, 0.8)),
+            float(g.uniform(0.0, 0.7)),
+            (float(g.uniform(0.002, 0.012)), float(g.uniform(0.002, 0.007))),
+            float(max(0, g.normal(0, 0.35))),
+        )
+        return replace(
+            made,
+            focal=float(np.exp(g.uniform(math.log(2.2), math.log(7)))),
+            shutter=float(g.uniform(0.1, 0.6)),
+            gain_drift=float(abs(g.normal(0, 0.03))),
+            lamp_drift=float(abs(g.normal(0, 0.05))),
+            held=str(g.choice(['', 'microphone', 'hand'], p=[0.92, 0.05, 0.03])),
+        )
+
+# %% ../nbs/23_synth.ipynb #65a17b62
+def background(scene: Scene, height: int, width: int) -> np.ndarray:
+    """A wall with things on it, out of focus.
+
+    Args:
+        scene: TODO.
+        height: px.
+        width: px.
+
+    Returns:
+        H x W x 3 float32 linear light.
+    """
     g = _rng(scene.seed)
     H, W = height, width
-    wall = np.clip(g.beta(1.6, 2.6)*np.exp(g.uniform(.02, .22)*g.normal(size=3)), .02, .7).astype(np.float32)
-    y, x = np.mgrid[:H, :W].astype(np.float32)/max(H, W)
-    out = wall*(1 + g.normal(0, .5)*(x-.5) + g.normal(0, .4)*(y-.5) + .03*cv2.resize(noise_tile(g, 256, 2.), (W, H)))[..., None]
+    wall = np.clip(
+        g.beta(1.6, 2.6) * np.exp(g.uniform(0.02, 0.22) * g.normal(size=3)), 0.02, 0.7
+    ).astype(np.float32)
+    y, x = np.mgrid[:H, :W].astype(np.float32) / max(H, W)
+    out = (
+        wall
+        * (
+            1
+            + g.normal(0, 0.5) * (x - 0.5)
+            + g.normal(0, 0.4) * (y - 0.5)
+            + 0.03 * cv2.resize(noise_tile(g, 256, 2.0), (W, H))
+        )[..., None]
+    )
     for _ in range(g.integers(0, 12)):
-        c = np.clip(g.beta(1, 2.4)*np.exp(g.uniform(.05, .5)*g.normal(size=3)), .01, .9).astype(np.float32)
-        u, v, w, h = g.uniform(-.1, 1)*W, g.uniform(-.1, .9)*H, g.uniform(.03, .45)*W, g.uniform(.05, .7)*H
-        if g.random() < .75: cv2.rectangle(out, (int(u), int(v)), (int(u+w), int(v+h)), c.tolist(), -1)
-        else: cv2.circle(out, (int(u), int(v)), int(w/3), c.tolist(), -1)
-    if g.random() < .3: out *= (1 + .3*np.sin(2*math.pi*g.uniform(5, 25)*(x if g.random() < .6 else y)))[..., None]
-    out = cv2.GaussianBlur(out, (0, 0), g.choice([.004, .012, .03])*W + .3)
-    out *= 1 + .04*cv2.resize(noise_tile(g, 256, 1.), (W, H))[..., None]
-    return np.clip(out, .002, 1.2)
+        c = np.clip(
+            g.beta(1, 2.4) * np.exp(g.uniform(0.05, 0.5) * g.normal(size=3)), 0.01, 0.9
+        ).astype(np.float32)
+        u, v, w, h = (
+            g.uniform(-0.1, 1) * W,
+            g.uniform(-0.1, 0.9) * H,
+            g.uniform(0.03, 0.45) * W,
+            g.uniform(0.05, 0.7) * H,
+        )
+        if g.random() < 0.75:
+            cv2.rectangle(out, (int(u), int(v)), (int(u + w), int(v + h)), c.tolist(), -1)
+        else:
+            cv2.circle(out, (int(u), int(v)), int(w / 3), c.tolist(), -1)
+    if g.random() < 0.3:
+        out *= (1 + 0.3 * np.sin(2 * math.pi * g.uniform(5, 25) * (x if g.random() < 0.6 else y)))[
+            ..., None
+        ]
+    out = cv2.GaussianBlur(out, (0, 0), g.choice([0.004, 0.012, 0.03]) * W + 0.3)
+    out *= 1 + 0.04 * cv2.resize(noise_tile(g, 256, 1.0), (W, H))[..., None]
+    return np.clip(out, 0.002, 1.2)
 
 # %% ../nbs/23_synth.ipynb #edc92f97
-def exposure(
-    person: Person,
-    scene: Scene,
-) -> float: # gain
-    "What an automatic exposure that meters the face would choose: most, not all, of the way to a middle tone."
-    facing = irradiance(np.float32([0, 0, 1]), scene.light.sh) + scene.light.color*max(float(scene.light.direction[2]), 0)
-    level = float((skin_color(person.melanin, person.blood)*facing) @ np.float32([.21, .72, .07]))
-    return scene.exposure*(.25/level)**.65
+def exposure(person: Person, scene: Scene) -> float:
+    """What an automatic exposure that meters the face would choose.
 
-def in_perspective(
-    points: np.ndarray, # (V, 3) px, weak perspective
-    middle: np.ndarray, # (3,) px, the point that stays where it is
-    distance: float,    # from there to the camera, px
-) -> np.ndarray:        # (V, 3)
-    "What is nearer to the camera is larger."
-    if math.isinf(distance): return points
+    Most, not all, of the way to a middle tone.
+
+    Args:
+        person: TODO.
+        scene: TODO.
+
+    Returns:
+        gain.
+    """
+    facing = irradiance(np.float32([0, 0, 1]), scene.light.sh) + scene.light.color * max(
+        float(scene.light.direction[2]), 0
+    )
+    level = float(
+        (skin_color(person.melanin, person.blood) * facing) @ np.float32([0.21, 0.72, 0.07])
+    )
+    return scene.exposure * (0.25 / level) ** 0.65
+
+# %% ../nbs/23_synth.ipynb #9c8bb449
+def in_perspective(points: np.ndarray, middle: np.ndarray, distance: float) -> np.ndarray:
+    """What is nearer to the camera is larger.
+
+    Args:
+        points: (V, 3) px, weak perspective.
+        middle: (3,) px, the point that stays where it is.
+        distance: from there to the camera, px.
+
+    Returns:
+        (V, 3).
+    """
+    if math.isinf(distance):
+        return points
     out = np.array(points, np.float32)
-    larger = np.float32(distance)/np.maximum(np.float32(distance + middle[2]) - out[:, 2:], np.float32(.2*distance))
-    out[:, :2] = out[:, :2]*larger + np.float32(middle[:2])*(1-larger)
+    larger = np.float32(distance) / np.maximum(
+        np.float32(distance + middle[2]) - out[:, 2:], np.float32(0.2 * distance)
+    )
+    out[:, :2] = out[:, :2] * larger + np.float32(middle[:2]) * (1 - larger)
     return out
 
-def smear(
-    image: np.ndarray,    # H x W x C float32
-    way: np.ndarray,      # (2,) px travelled while the shutter is open
-) -> np.ndarray:
-    "Average an image along a straight way."
-    length = float(np.hypot(*way))
-    if length < .4: return image
-    half = math.ceil(np.abs(way).max()/2)
-    at = np.linspace(-.5, .5, 4*math.ceil(length) + 1)[:, None]*way + half
-    x = np.arange(2*half + 1)
-    kernel = np.einsum('ni,nj->ij', *(np.maximum(1 - np.abs(at[:, k, None] - x), 0) for k in (1, 0)))
-    return cv2.filter2D(image, -1, (kernel/kernel.sum()).astype(np.float32), borderType=cv2.BORDER_REPLICATE)
+# %% ../nbs/23_synth.ipynb #a778bcc9
+def smear(image: np.ndarray, way: np.ndarray) -> np.ndarray:
+    """Average an image along a straight way.
 
-def expose(
-    light: np.ndarray, # H x W x 3 float32, linear
-    scene: Scene,
-    gain: float,       # from `exposure`
-    rng: np.random.Generator,
-) -> np.ndarray:       # H x W x 3 uint8
-    "What the camera makes of the light that reaches it."
-    k = light.shape[1]/256
-    x = cv2.GaussianBlur(light, (0, 0), max(scene.blur*k, .2))*np.float32(gain*np.array(scene.balance))
+    Args:
+        image: H x W x C float32.
+        way: (2,) px travelled while the shutter is open.
+    """
+    length = float(np.hypot(*way))
+    if length < 0.4:
+        return image
+    half = math.ceil(np.abs(way).max() / 2)
+    at = np.linspace(-0.5, 0.5, 4 * math.ceil(length) + 1)[:, None] * way + half
+    x = np.arange(2 * half + 1)
+    kernel = np.einsum(
+        'ni,nj->ij', *(np.maximum(1 - np.abs(at[:, k, None] - x), 0) for k in (1, 0))
+    )
+    return cv2.filter2D(
+        image, -1, (kernel / kernel.sum()).astype(np.float32), borderType=cv2.BORDER_REPLICATE
+    )
+
+# %% ../nbs/23_synth.ipynb #4866cb8a
+def expose(light: np.ndarray, scene: Scene, gain: float, rng: np.random.Generator) -> np.ndarray:
+    """What the camera makes of the light that reaches it.
+
+    Args:
+        light: H x W x 3 float32, linear.
+        scene: TODO.
+        gain: from `exposure`.
+        rng: TODO.
+
+    Returns:
+        H x W x 3 uint8.
+    """
+    k = light.shape[1] / 256
+    x = cv2.GaussianBlur(light, (0, 0), max(scene.blur * k, 0.2)) * np.float32(
+        gain * np.array(scene.balance)
+    )
     a, b = scene.noise
-    x = x + np.sqrt(a*a*np.maximum(x, 0) + b*b)*rng.standard_normal(x.shape, np.float32)
-    x = 1 - np.exp(-1.1*np.maximum(x, 0))
-    x = x/np.float32(1 - math.exp(-1.1*1.35))
-    if scene.sharpen: x = x + np.float32(scene.sharpen)*(x - cv2.GaussianBlur(x, (0, 0), 1.2*k))
+    x = x + np.sqrt(a * a * np.maximum(x, 0) + b * b) * rng.standard_normal(x.shape, np.float32)
+    x = 1 - np.exp(-1.1 * np.maximum(x, 0))
+    x = x / np.float32(1 - math.exp(-1.1 * 1.35))
+    if scene.sharpen:
+        x = x + np.float32(scene.sharpen) * (x - cv2.GaussianBlur(x, (0, 0), 1.2 * k))
     return to_srgb(x)
 
 # %% ../nbs/23_synth.ipynb #017465ce
 @functools.lru_cache(2)
 def _action_to_expression(model):
-    E, A = model.expression.reshape(len(model.expression), -1).astype(np.float64), model.actions.reshape(len(model.actions), -1).astype(np.float64)
+    E, A = (
+        model.expression.reshape(len(model.expression), -1).astype(np.float64),
+        model.actions.reshape(len(model.actions), -1).astype(np.float64),
+    )
     return np.linalg.solve(E @ E.T, E @ A.T)
 
+# %% ../nbs/23_synth.ipynb #3822df3c
 @functools.lru_cache(2)
-def _landmark_bases(model): return [model.landmarks(a) for a in (model.mean, model.identity, model.actions)]
+def _landmark_bases(model):
+    return [model.landmarks(a) for a in (model.mean, model.identity, model.actions)]
 
-def expression_of(
-    actions: np.ndarray,               # ... x 52
-    model: MorphableModel|None = None,
-) -> np.ndarray:                       # ... x 10
-    "The ten expression components nearest to these actions."
-    return np.asarray(actions, np.float64) @ _action_to_expression(model or MorphableModel.load()).T
+# %% ../nbs/23_synth.ipynb #48605005
+def expression_of(actions: np.ndarray, model: MorphableModel | None = None) -> np.ndarray:
+    """The ten expression components nearest to these actions.
 
+    Args:
+        actions: ... x 52.
+        model: TODO.
+
+    Returns:
+        ... x 10.
+    """
+    return (
+        np.asarray(actions, np.float64) @ _action_to_expression(model or MorphableModel.load()).T
+    )
+
+# %% ../nbs/23_synth.ipynb #5c36992b
 def truth_table(
-    video_id: str, fps: float,
-    scale, R, t,          # (T,) px, (T, 3, 3), (T, 2) px
-    identity,             # (40,) or (T, 40)
-    actions,              # (T, 52)
-    model: MorphableModel|None = None,
+    video_id: str, fps: float, scale, R, t, identity, actions, model: MorphableModel | None = None
 ) -> pd.DataFrame:
-    "Known coefficients in the columns of a trajectory."
+    """Known coefficients in the columns of a trajectory.
+
+    Args:
+        video_id: TODO.
+        fps: TODO.
+        scale: (T,) px.
+        R: (T, 3, 3).
+        t: (T, 2) px.
+        identity: (40,) or (T, 40).
+        actions: (T, 52).
+        model: TODO.
+    """
     model = model or MorphableModel.load()
     T = len(actions)
     identity = np.broadcast_to(identity, (T, 40))
     euler = np.degrees(np.stack(matrix_to_euler(np.asarray(R)), 1))
     exp = expression_of(actions, model)
     mean, I, A = _landmark_bases(model)
-    p = project(mean + np.tensordot(identity, I, 1) + np.tensordot(actions, A, 1), scale, R, t)[..., :2]
+    p = project(mean + np.tensordot(identity, I, 1) + np.tensordot(actions, A, 1), scale, R, t)[
+        ..., :2
+    ]
     boxes = np.concatenate([p.min(1), p.max(1)], 1)
-    d = dict(video_id=video_id, frame=np.arange(T), time=np.arange(T)/fps, yaw=euler[:, 0], pitch=euler[:, 1], roll=euler[:, 2], scale=scale, tx=t[:, 0], ty=t[:, 1])
-    d |= {f'id_{k:02}': identity[:, k] for k in range(40)} | {f'exp_{k:02}': exp[:, k] for k in range(exp.shape[1])} | {n: actions[:, k] for k, n in enumerate(model.action_names)}
+    d = dict(
+        video_id=video_id,
+        frame=np.arange(T),
+        time=np.arange(T) / fps,
+        yaw=euler[:, 0],
+        pitch=euler[:, 1],
+        roll=euler[:, 2],
+        scale=scale,
+        tx=t[:, 0],
+        ty=t[:, 1],
+    )
+    d |= (
+        {f'id_{k:02}': identity[:, k] for k in range(40)}
+        | {f'exp_{k:02}': exp[:, k] for k in range(exp.shape[1])}
+        | {n: actions[:, k] for k, n in enumerate(model.action_names)}
+    )
     d |= dict(zip(('x0', 'y0', 'x1', 'y1'), boxes.T))
-    df = pd.DataFrame({c: d.get(c, 0.) for c in TRAJECTORY_COLUMNS})
+    df = pd.DataFrame({c: d.get(c, 0.0) for c in TRAJECTORY_COLUMNS})
     return df.astype({c: np.float32 for c in df if c not in ('video_id', 'frame', 'time')})
 
+# %% ../nbs/23_synth.ipynb #43d3161d
 def placement(
-    performance: Performance,
-    scene: Scene,
-    size: int,            # px
-    pivot: np.ndarray,    # (3,) the point in the neck that the head turns about
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]: # scale (T,), R (T, 3, 3), t (T, 2)
-    "Weak-perspective pose of every frame."
-    s = scene.eyes*size*performance.zoom
+    performance: Performance, scene: Scene, size: int, pivot: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weak-perspective pose of every frame.
+
+    Args:
+        performance: TODO.
+        scene: TODO.
+        size: px.
+        pivot: (3,) the point in the neck that the head turns about.
+
+    Returns:
+        scale (T,), R (T, 3, 3), t (T, 2).
+    """
+    s = scene.eyes * size * performance.zoom
     R = euler_to_matrix(performance.yaw, performance.pitch, performance.roll)
-    move = pivot*[.75, .6, .75] - R @ (pivot*[.75, .6, .75])
-    t = np.array(scene.center)*size + s[:, None]*(move[:, :2] + performance.shift)*[1, -1]
+    move = pivot * [0.75, 0.6, 0.75] - R @ (pivot * [0.75, 0.6, 0.75])
+    t = np.array(scene.center) * size + s[:, None] * (move[:, :2] + performance.shift) * [1, -1]
     return s, R, t
 
+# %% ../nbs/23_synth.ipynb #43dd1b58
 def _raised(rng, frames):
-    "How far a thing is held up in each frame: 0 below the picture, 1 before the face."
-    start, stay, t = rng.uniform(-.1, .5), rng.uniform(.25, .6), np.arange(frames)/max(frames, 24)
-    return smooth_step(t, start, start + .15)*smooth_step(t, start + stay + .3, start + stay + .15)*rng.uniform(.9, 1)
+    """How far a thing is held up in each frame: 0 below the picture, 1 before the face."""
+    start, stay, t = (
+        rng.uniform(-0.1, 0.5),
+        rng.uniform(0.25, 0.6),
+        np.arange(frames) / max(frames, 24),
+    )
+    return (
+        smooth_step(t, start, start + 0.15)
+        * smooth_step(t, start + stay + 0.3, start + stay + 0.15)
+        * rng.uniform(0.9, 1)
+    )
 
 # %% ../nbs/23_synth.ipynb #017465cf
 def render_video(
     person: Person,
     performance: Performance,
     scene: Scene,
-    size: int = 256,                     # px, side of the square frames
-    frames: 'Iterable[int]|None' = None, # only these
+    size: int = 256,
+    frames: 'Iterable[int]|None' = None,
     supersample: int = 2,
     video_id: str = '',
-) -> tuple[list[np.ndarray], pd.DataFrame]: # uint8 size x size x 3 images; truth, one row a frame
-    "Film a person."
+) -> tuple[list[np.ndarray], pd.DataFrame]:
+    """Film a person.
+
+    Args:
+        person: TODO.
+        performance: TODO.
+        scene: TODO.
+        size: px, side of the square frames.
+        frames: only these.
+        supersample: TODO.
+        video_id: TODO.
+
+    Returns:
+        uint8 size x size x 3 images; truth, one row a frame.
+    """
     model = MorphableModel.load()
     T, late = len(performance), _rng([scene.seed, 1])
-    side = 1 if late.random() < .5 else -1
-    figure = Figure(person, model, 256 if size <= 144 else 512 if size <= 320 else 1024, scene.held, side)
+    side = 1 if late.random() < 0.5 else -1
+    figure = Figure(
+        person, model, 256 if size <= 144 else 512 if size <= 320 else 1024, scene.held, side
+    )
     s, R, t = placement(performance, scene, size, figure.pivot)
     g = _rng(scene.seed)
-    shake = np.stack([drift_noise(g, T, performance.fps, 1.5, .2, 8.) for _ in range(2)], 1)*scene.shake*size/256
+    shake = (
+        np.stack([drift_noise(g, T, performance.fps, 1.5, 0.2, 8.0) for _ in range(2)], 1)
+        * scene.shake
+        * size
+        / 256
+    )
     t = t + shake
     middle = project(np.broadcast_to(figure.middle, (T, 1, 3)), s, R, t)[:, 0]
-    way = scene.shutter*np.gradient(middle[:, :2], axis=0) if T > 1 else np.zeros((1, 2))
-    distance = scene.focal/scene.eyes*s
-    drift = np.stack([drift_noise(late, T, performance.fps, 2., .05, .5) for _ in range(3)], 1)
-    lamp = scene.light.color*np.exp(scene.lamp_drift*(drift[:, :1] + .4*drift[:, 1:2]*[1, 0, -1])).astype(np.float32)
+    way = scene.shutter * np.gradient(middle[:, :2], axis=0) if T > 1 else np.zeros((1, 2))
+    distance = scene.focal / scene.eyes * s
+    drift = np.stack([drift_noise(late, T, performance.fps, 2.0, 0.05, 0.5) for _ in range(3)], 1)
+    lamp = scene.light.color * np.exp(
+        scene.lamp_drift * (drift[:, :1] + 0.4 * drift[:, 1:2] * [1, 0, -1])
+    ).astype(np.float32)
     up = _raised(late, T)
     rows = np.arange(size, dtype=np.float32)[:, None, None]
-    margin = 8*size//256
-    wall = background(scene, size + 2*margin, size + 2*margin)
+    margin = 8 * size // 256
+    wall = background(scene, size + 2 * margin, size + 2 * margin)
     seeds = np.random.SeedSequence(scene.seed).spawn(T)
     jaw = model.action_names.index('jawOpen')
-    rest = np.array(scene.center)*size
-    k, buffers, images, gain = supersample, None, [], exposure(person, scene)*np.exp(scene.gain_drift*drift[:, 2])
+    rest = np.array(scene.center) * size
+    k, buffers, images, gain = (
+        supersample,
+        None,
+        [],
+        exposure(person, scene) * np.exp(scene.gain_drift * drift[:, 2]),
+    )
     chosen = range(T) if frames is None else list(frames)
     for i in chosen:
         shape = figure.vertices(performance.actions[i])
         head = project(shape, s[i], R[i], t[i])
-        stand = scene.eyes*size
-        Rb = euler_to_matrix(*(np.array([performance.yaw.mean(), performance.pitch.mean(), performance.roll.mean()])*[.35, 0, 0]))
+        stand = scene.eyes * size
+        Rb = euler_to_matrix(
+            *(
+                np.array(
+                    [performance.yaw.mean(), performance.pitch.mean(), performance.roll.mean()]
+                )
+                * [0.35, 0, 0]
+            )
+        )
         still = figure.body
-        if scene.held: still = still.copy(); still[figure.held, 1] -= 5*(1-up[i])
-        body = project(np.concatenate([still, shape[figure.neck]]) - figure.pivot, stand, Rb, rest + shake[i] + stand*(figure.pivot[:2] + performance.sway[i])*[1, -1])
-        body[:, 2] += stand*figure.pivot[2]
+        if scene.held:
+            still = still.copy()
+            still[figure.held, 1] -= 5 * (1 - up[i])
+        body = project(
+            np.concatenate([still, shape[figure.neck]]) - figure.pivot,
+            stand,
+            Rb,
+            rest + shake[i] + stand * (figure.pivot[:2] + performance.sway[i]) * [1, -1],
+        )
+        body[:, 2] += stand * figure.pivot[2]
         body, collar = np.split(body, [len(figure.body)])
-        head[figure.neck] += figure.tied[:, None]*(collar - head[figure.neck])
-        points = in_perspective(np.concatenate([head, body], dtype=np.float32), middle[i], distance[i])*np.float32(k)
+        head[figure.neck] += figure.tied[:, None] * (collar - head[figure.neck])
+        points = in_perspective(
+            np.concatenate([head, body], dtype=np.float32), middle[i], distance[i]
+        ) * np.float32(k)
         normals = vertex_normals(points, figure.faces, figure.join, image=True)
-        lit = 1 - scene.shadow*(1 - lit_from(points*np.float32([1, -1, 1]), figure.faces, scene.light.direction, 96))
-        buffers = rasterize(points, figure.faces, size*k, size*k, buffers=buffers)
-        rgba = shade(buffers, figure.faces, normals, figure.uv, figure.texture, replace(scene.light, color=lamp[i]), figure.ambient_at(performance.actions[i, jaw]), lit, figure.material)
+        lit = 1 - scene.shadow * (
+            1 - lit_from(points * np.float32([1, -1, 1]), figure.faces, scene.light.direction, 96)
+        )
+        buffers = rasterize(points, figure.faces, size * k, size * k, buffers=buffers)
+        rgba = shade(
+            buffers,
+            figure.faces,
+            normals,
+            figure.uv,
+            figure.texture,
+            replace(scene.light, color=lamp[i]),
+            figure.ambient_at(performance.actions[i, jaw]),
+            lit,
+            figure.material,
+        )
         rgba = cv2.resize(rgba, (size, size), interpolation=cv2.INTER_AREA)
-        if np.hypot(*way[i]) >= .4: rgba = rgba + smooth_step(rows, middle[i, 1] + 2.4*s[i], middle[i, 1] + 1.3*s[i])*(smear(rgba, way[i]) - rgba)
+        if np.hypot(*way[i]) >= 0.4:
+            rgba = rgba + smooth_step(
+                rows, middle[i, 1] + 2.4 * s[i], middle[i, 1] + 1.3 * s[i]
+            ) * (smear(rgba, way[i]) - rgba)
         M = np.float32([[1, 0, shake[i, 0] - margin], [0, 1, shake[i, 1] - margin]])
-        behind = cv2.warpAffine(wall, M, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        images.append(expose(rgba[..., :3] + (1-rgba[..., 3:])*behind, scene, gain[i], np.random.default_rng(seeds[i])))
+        behind = cv2.warpAffine(
+            wall, M, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        images.append(
+            expose(
+                rgba[..., :3] + (1 - rgba[..., 3:]) * behind,
+                scene,
+                gain[i],
+                np.random.default_rng(seeds[i]),
+            )
+        )
     chosen = np.asarray(chosen)
-    truth = truth_table(video_id, performance.fps, s[chosen], R[chosen], t[chosen], person.identity, performance.actions[chosen], model)
-    truth['frame'], truth['time'] = chosen, chosen/performance.fps
+    truth = truth_table(
+        video_id,
+        performance.fps,
+        s[chosen],
+        R[chosen],
+        t[chosen],
+        person.identity,
+        performance.actions[chosen],
+        model,
+    )
+    truth['frame'], truth['time'] = chosen, chosen / performance.fps
     return images, truth

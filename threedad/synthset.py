@@ -17,7 +17,15 @@ import pandas as pd
 
 from . import __version__
 
-from .core import FAKE, REAL, ThreedadError, UsageError, progress as progress_bar, read_table, write_table
+from threedad.core import (
+    FAKE,
+    REAL,
+    ThreedadError,
+    UsageError,
+    progress as progress_bar,
+    read_table,
+    write_table,
+)
 from .workers import pooled
 from .morphable import MorphableModel
 from .video import write_video
@@ -25,142 +33,298 @@ from .people import Person
 from .performance import Performance
 from .synth import Scene, render_video
 from .compose import evenly_spaced
-from .forge import MANIPULATIONS, NEEDS, driving_performance, forge, provenance, stream_generator
+from threedad.forge import (
+    MANIPULATIONS,
+    NEEDS,
+    driving_performance,
+    forge,
+    provenance,
+    stream_generator,
+)
 from .degrade import COMPRESSIONS
 
 # %% ../nbs/27_synthset.ipynb #7056271b
-DIFFICULTIES = MappingProxyType(dict(easy=(.7, 1.), hard=(0., .35), mixed=(.1, .9))) # range of strengths
+# range of strengths
+DIFFICULTIES = MappingProxyType(dict(easy=(0.7, 1.0), hard=(0.0, 0.35), mixed=(0.1, 0.9)))
 
-def _partner(p, people): return p ^ 1 if p ^ 1 < people else p - 2
+# %% ../nbs/27_synthset.ipynb #7db71b7e
+def _partner(p, people):
+    return p ^ 1 if p ^ 1 < people else p - 2
 
+# %% ../nbs/27_synthset.ipynb #59e7b193
 def _sides(people, seed, difficulties=1):
-    "Split, and which of the difficulties, of every person; partners share both, pairs take turns."
-    pairs = max(people//2, 1)
+    """Split, and which of the difficulties, of every person.
+
+    Partners share both, pairs take turns.
+    """
+    pairs = max(people // 2, 1)
     order = stream_generator(seed, 2).permutation(pairs)
     split, kind = np.full(pairs, 'train', dtype=object), np.zeros(pairs, int)
     for d in range(difficulties):
         mine = order[d::difficulties]
-        n = max(1, round(.15*len(mine))) if len(mine) > 1 else 0
+        n = max(1, round(0.15 * len(mine))) if len(mine) > 1 else 0
         kind[mine], split[mine[:n]] = d, 'test'
-        if len(mine) > 2: split[mine[n:2*n]] = 'val'
-    at = np.minimum(np.arange(people)//2, pairs-1)
+        if len(mine) > 2:
+            split[mine[n : 2 * n]] = 'val'
+    at = np.minimum(np.arange(people) // 2, pairs - 1)
     return split[at].tolist(), kind[at].tolist()
 
+# %% ../nbs/27_synthset.ipynb #dd0f3cb2
 def _person(p, seed, people):
-    "Person `p`, with the glasses of the first of a pair, or none."
-    draw = lambda q: Person.sample(stream_generator(seed, 0, q))
-    return replace(draw(p), glasses=draw(2*min(p//2, people//2 - 1)).glasses)
+    """Person `p`, with the glasses of the first of a pair, or none."""
 
+    def draw(q):
+        return Person.sample(stream_generator(seed, 0, q))
+
+    return replace(draw(p), glasses=draw(2 * min(p // 2, people // 2 - 1)).glasses)
+
+# %% ../nbs/27_synthset.ipynb #22ce7784
 def _ingredients(v, settings):
-    "Person, performance and scene of video `v`."
+    """Person, performance and scene of video `v`."""
     seed, people = settings['seed'], settings['people']
-    return (_person(v % people, seed, people), Performance.sample(stream_generator(seed, 1, v, 0), settings['frames'], settings['fps']), Scene.sample(stream_generator(seed, 1, v, 1)))
+    return (
+        _person(v % people, seed, people),
+        Performance.sample(stream_generator(seed, 1, v, 0), settings['frames'], settings['fps']),
+        Scene.sample(stream_generator(seed, 1, v, 1)),
+    )
 
+# %% ../nbs/27_synthset.ipynb #1fec775b
 def _variants(v, settings):
-    "Rows of the video table that come from video `v`."
+    """Rows of the video table that come from video `v`."""
     people, seed = settings['people'], settings['seed']
-    p = v % people; q = _partner(p, people)
+    p = v % people
+    q = _partner(p, people)
     split, difficulty = (x[p] for x in _sides(people, seed, len(settings['difficulty'])))
     difficulty = settings['difficulty'][difficulty]
     for manipulation in ('original', *settings['manipulations']):
-        if manipulation in settings['holdout'] and split != 'test': continue
+        if manipulation in settings['holdout'] and split != 'test':
+            continue
         real = manipulation == 'original'
         alone = real or not NEEDS[manipulation]
-        strength = math.nan if real else float(stream_generator(seed, 3, v, MANIPULATIONS.index(manipulation)).uniform(*DIFFICULTIES[difficulty]))
+        strength = (
+            math.nan
+            if real
+            else float(
+                stream_generator(seed, 3, v, MANIPULATIONS.index(manipulation)).uniform(
+                    *DIFFICULTIES[difficulty]
+                )
+            )
+        )
         stem = f'{v:04}_p{p:03}' + ('' if alone else f'_p{q:03}')
         for compression in settings['compressions']:
-            yield dict(video_id=f'synth/{manipulation}/{compression}/{stem}', path=f'{manipulation}/{compression}/{stem}.mp4', corpus='synth', label=REAL if real else FAKE,
-                manipulation=manipulation, compression=compression, group=f'p{p:03}' if alone else f'p{p:03}+p{q:03}', split=split, fps=settings['fps'],
-                frames=settings['frames'], width=settings['size'], height=settings['size'], synthetic=True, altered=not real, seed=seed, version=settings['version'], difficulty=difficulty, strength=strength)
+            yield dict(
+                video_id=f'synth/{manipulation}/{compression}/{stem}',
+                path=f'{manipulation}/{compression}/{stem}.mp4',
+                corpus='synth',
+                label=REAL if real else FAKE,
+                manipulation=manipulation,
+                compression=compression,
+                group=f'p{p:03}' if alone else f'p{p:03}+p{q:03}',
+                split=split,
+                fps=settings['fps'],
+                frames=settings['frames'],
+                width=settings['size'],
+                height=settings['size'],
+                synthetic=True,
+                altered=not real,
+                seed=seed,
+                version=settings['version'],
+                difficulty=difficulty,
+                strength=strength,
+            )
 
 # %% ../nbs/27_synthset.ipynb #7056271c
 def _label(row, v, settings):
-    "What the container says about a video."
-    about = {k: settings[k] for k in ('seed', 'people', 'frames', 'fps', 'size')} | {k: row[k] for k in ('compression', 'difficulty')} | dict(video=v, strength=None if row['label'] == REAL else round(row['strength'], 6))
+    """What the container says about a video."""
+    about = (
+        {k: settings[k] for k in ('seed', 'people', 'frames', 'fps', 'size')}
+        | {k: row[k] for k in ('compression', 'difficulty')}
+        | dict(video=v, strength=None if row['label'] == REAL else round(row['strength'], 6))
+    )
     return provenance(row['video_id'], row['manipulation'], True, **about)
 
+# %% ../nbs/27_synthset.ipynb #40f3da25
 def _kept(path, label):
-    "Is this file there, whole, and made with these settings?"
-    if not path.exists(): return False
+    """Is this file there, whole, and made with these settings?"""
+    if not path.exists():
+        return False
     import av
+
     try:
-        with av.open(str(path)) as c: return c.metadata.get('threedad') == label['threedad'] and c.streams.video[0].frames > 0
-    except (av.error.FFmpegError, IndexError): return False
+        with av.open(str(path)) as c:
+            return (
+                c.metadata.get('threedad') == label['threedad'] and c.streams.video[0].frames > 0
+            )
+    except (av.error.FFmpegError, IndexError):
+        return False
 
+# %% ../nbs/27_synthset.ipynb #929dc50c
 def _make(out, v, settings):
-    "Film video `v`, forge it, write what is missing; returns the path of its truth table."
+    """Film video `v`, forge it, write what is missing; returns the path of its truth table."""
     from threadpoolctl import threadpool_limits
-    cv2.setNumThreads(1)
-    with threadpool_limits(1): return _made(Path(out), v, settings)
 
+    cv2.setNumThreads(1)
+    with threadpool_limits(1):
+        return _made(Path(out), v, settings)
+
+# %% ../nbs/27_synthset.ipynb #8c32484c
 def _made(out, v, settings):
     model, seed = MorphableModel.load(), settings['seed']
     rows = list(_variants(v, settings))
-    part = out/'truth'/f'{v:04}.parquet'
-    todo = [r for r in rows if not _kept(out/r['path'], _label(r, v, settings))]
+    part = out / 'truth' / f'{v:04}.parquet'
+    todo = [r for r in rows if not _kept(out / r['path'], _label(r, v, settings))]
     if part.exists() and not todo:
         old = read_table(part)
-        if set(old['video_id']) == {r['video_id'] for r in rows}: return str(part)
+        if set(old['video_id']) == {r['video_id'] for r in rows}:
+            return str(part)
     frames, truth = render_video(*_ingredients(v, settings), settings['size'])
-    w = _partner(v % settings['people'], settings['people']) + v//settings['people']*settings['people']
+    w = (
+        _partner(v % settings['people'], settings['people'])
+        + v // settings['people'] * settings['people']
+    )
     kinds = {r['manipulation']: r['strength'] for r in rows if r['label'] == FAKE}
     source = driver = None
     if any(NEEDS[k] for k in kinds):
         person, performance, scene = _ingredients(w, settings)
         driver = driving_performance(person, performance)
-        shots, where = render_video(person, performance, scene, settings['size'], frames=evenly_spaced(settings['frames'], 8))
+        shots, where = render_video(
+            person,
+            performance,
+            scene,
+            settings['size'],
+            frames=evenly_spaced(settings['frames'], 8),
+        )
         source = dict(zip(where['frame'], shots)), where
     made = {'original': (frames, truth)}
     for kind, strength in kinds.items():
-        forgery = forge(kind, frames, truth, source, driver, stream_generator(seed, 1, v, 2 + MANIPULATIONS.index(kind)), strength, model=model)
-        made[kind] = forgery.apply(frames)[0] if any(r['manipulation'] == kind for r in todo) else [], forgery.table
+        forgery = forge(
+            kind,
+            frames,
+            truth,
+            source,
+            driver,
+            stream_generator(seed, 1, v, 2 + MANIPULATIONS.index(kind)),
+            strength,
+            model=model,
+        )
+        made[kind] = (
+            forgery.apply(frames)[0] if any(r['manipulation'] == kind for r in todo) else [],
+            forgery.table,
+        )
     for r in todo:
-        write_video(out/r['path'], made[r['manipulation']][0], settings['fps'], crf=COMPRESSIONS[r['compression']], metadata=_label(r, v, settings))
-    write_table(pd.concat([made[r['manipulation']][1].assign(video_id=r['video_id']) for r in rows], ignore_index=True), part)
+        write_video(
+            out / r['path'],
+            made[r['manipulation']][0],
+            settings['fps'],
+            crf=COMPRESSIONS[r['compression']],
+            metadata=_label(r, v, settings),
+        )
+    write_table(
+        pd.concat(
+            [made[r['manipulation']][1].assign(video_id=r['video_id']) for r in rows],
+            ignore_index=True,
+        ),
+        part,
+    )
     return str(part)
 
 # %% ../nbs/27_synthset.ipynb #b98ea373
-def _work(job): # runs in a worker: make one video and what comes of it; what went wrong, or ''
-    try: _make(job['out'], job['v'], job['settings'])
-    except (ThreedadError, OSError) as e: return f'video {job["v"]}: {e}'
+def _work(job):
+    """Runs in a worker: make one video and what comes of it; what went wrong, or ''."""
+    try:
+        _make(job['out'], job['v'], job['settings'])
+    except (ThreedadError, OSError) as e:
+        return f'video {job["v"]}: {e}'
     return ''
 
-def _several(x): return (x,) if isinstance(x, str) else tuple(x)
+# %% ../nbs/27_synthset.ipynb #3038959b
+def _several(x):
+    return (x,) if isinstance(x, str) else tuple(x)
 
+# %% ../nbs/27_synthset.ipynb #d1faa536
 def synthesize(
-    out: str|Path,                    # folder for the videos and tables
-    people: int = 10,                 # how many different persons, at least 2
-    videos: int = 20,                 # how many real videos; each also yields one of every manipulation
+    out: str | Path,
+    people: int = 10,
+    videos: int = 20,
     seed: int = 0,
     frames: int = 48,
-    size: int = 256,                  # px, an even number
-    fps: float = 25.,
-    manipulations: str|tuple = MANIPULATIONS,
-    compression: str|tuple = 'c23',   # any of `COMPRESSIONS`
-    difficulty: str|tuple = 'mixed',  # any of `DIFFICULTIES`; of several, pairs of people take turns
-    holdout: str|tuple = (),          # manipulations made for the test people only
-    workers: int = 2,                 # processes; 1 runs in this one
+    size: int = 256,
+    fps: float = 25.0,
+    manipulations: str | tuple = MANIPULATIONS,
+    compression: str | tuple = 'c23',
+    difficulty: str | tuple = 'mixed',
+    holdout: str | tuple = (),
+    workers: int = 2,
     progress: bool = True,
-) -> pd.DataFrame:                    # one row a video; also in videos.parquet, coefficients in truth.parquet
-    "Make a corpus of synthetic talking people, real and forged; continues where it was interrupted."
-    settings = dict(seed=int(seed), people=int(people), frames=int(frames), fps=float(fps), size=int(size), manipulations=_several(manipulations),
-                    compressions=_several(compression), difficulty=_several(difficulty), holdout=_several(holdout), version=__version__)
-    for name, known in dict(manipulations=MANIPULATIONS, compressions=COMPRESSIONS, difficulty=DIFFICULTIES, holdout=settings['manipulations']).items():
+) -> pd.DataFrame:
+    """Make a corpus of synthetic talking people, real and forged.
+
+    Continues where it was interrupted.
+
+    Args:
+        out: folder for the videos and tables.
+        people: how many different persons, at least 2.
+        videos: how many real videos; each also yields one of every manipulation.
+        seed: TODO.
+        frames: TODO.
+        size: px, an even number.
+        fps: TODO.
+        manipulations: TODO.
+        compression: any of `COMPRESSIONS`.
+        difficulty: any of `DIFFICULTIES`; of several, pairs of people take turns.
+        holdout: manipulations made for the test people only.
+        workers: processes; 1 runs in this one.
+        progress: TODO.
+
+    Returns:
+        one row a video; also in videos.parquet, coefficients in truth.parquet.
+    """
+    settings = dict(
+        seed=int(seed),
+        people=int(people),
+        frames=int(frames),
+        fps=float(fps),
+        size=int(size),
+        manipulations=_several(manipulations),
+        compressions=_several(compression),
+        difficulty=_several(difficulty),
+        holdout=_several(holdout),
+        version=__version__,
+    )
+    for name, known in dict(
+        manipulations=MANIPULATIONS,
+        compressions=COMPRESSIONS,
+        difficulty=DIFFICULTIES,
+        holdout=settings['manipulations'],
+    ).items():
         for value in settings[name]:
-            if value not in known: raise UsageError(f'{name}: {value} is none of {", ".join(known)}')
-    if people < 2: raise UsageError('people: a swap needs at least 2')
-    if videos < 1 or frames < 4 or size < 64 or size % 2: raise UsageError('at least 1 video, 4 frames and an even size of 64 px or more are needed')
+            if value not in known:
+                raise UsageError(f'{name}: {value} is none of {", ".join(known)}')
+    if people < 2:
+        raise UsageError('people: a swap needs at least 2')
+    if videos < 1 or frames < 4 or size < 64 or size % 2:
+        raise UsageError('at least 1 video, 4 frames and an even size of 64 px or more are needed')
     out = Path(out).resolve()
     out.mkdir(parents=True, exist_ok=True)
-    for p in (*out.glob('*/*/.[0-9]*_p*-*.mp4'), *out.glob('truth/.[0-9]*-*.parquet')): p.unlink() # left by a run that was killed
+    # left by a run that was killed
+    for p in (*out.glob('*/*/.[0-9]*_p*-*.mp4'), *out.glob('truth/.[0-9]*-*.parquet')):
+        p.unlink()
     jobs = [dict(out=str(out), v=v, settings=settings) for v in range(videos)]
-    from threedad import synthset as module # workers import it, wherever this runs
-    done = pooled(module._work, jobs, workers, 3600.) if workers > 1 else ((j, _work(j), '') for j in jobs)
+    from threedad import synthset as module  # workers import it, wherever this runs
+
+    done = (
+        pooled(module._work, jobs, workers, 3600.0)
+        if workers > 1
+        else ((j, _work(j), '') for j in jobs)
+    )
     for _, error, died in progress_bar(done, 'synthesize', videos, 'video', disable=not progress):
-        if error or died: raise ThreedadError(error or died.replace('decoder', 'worker'))
+        if error or died:
+            raise ThreedadError(error or died.replace('decoder', 'worker'))
     table = pd.DataFrame([r for v in range(videos) for r in _variants(v, settings)])
-    table['path'] = [str(out/p) for p in table['path']]
-    truth = pd.concat([read_table(out/'truth'/f'{v:04}.parquet') for v in range(videos)], ignore_index=True)
-    write_table(truth, out/'truth.parquet')
-    write_table(table, out/'videos.parquet')
+    table['path'] = [str(out / p) for p in table['path']]
+    truth = pd.concat(
+        [read_table(out / 'truth' / f'{v:04}.parquet') for v in range(videos)], ignore_index=True
+    )
+    write_table(truth, out / 'truth.parquet')
+    write_table(table, out / 'videos.parquet')
     return table

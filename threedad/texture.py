@@ -13,27 +13,54 @@ from .core import UsageError
 
 # %% ../nbs/41_texture.ipynb #5bc05409
 class Bottle2neck(nn.Module):
-    "Res2Net v1b block."
+    """Res2Net v1b block."""
+
     expansion = 4
-    def __init__(self,
-        inputs:int, # channels in
-        planes:int, # channels out are four times as many
-        stride:int=1, # only a layer's first block strides
-        first:bool=False, # first block of its layer
-        base_width:int=26, # channels of a group at 64 planes
-        scale:int=4, # number of groups
+
+    def __init__(
+        self,
+        inputs: int,
+        planes: int,
+        stride: int = 1,
+        first: bool = False,
+        base_width: int = 26,
+        scale: int = 4,
     ):
+        """Make a Bottle2neck.
+
+        Args:
+            inputs: channels in.
+            planes: channels out are four times as many.
+            stride: only a layer's first block strides.
+            first: first block of its layer.
+            base_width: channels of a group at 64 planes.
+            scale: number of groups.
+        """
         super().__init__()
-        self.width, self.scale, self.first, outputs = planes*base_width//64, scale, first, planes*self.expansion
-        self.conv1 = nn.Conv2d(inputs, self.width*scale, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(self.width*scale)
-        self.convs = nn.ModuleList([nn.Conv2d(self.width, self.width, 3, stride, 1, bias=False) for _ in range(scale - 1)])
+        self.width, self.scale, self.first, outputs = (
+            planes * base_width // 64,
+            scale,
+            first,
+            planes * self.expansion,
+        )
+        self.conv1 = nn.Conv2d(inputs, self.width * scale, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(self.width * scale)
+        self.convs = nn.ModuleList(
+            [nn.Conv2d(self.width, self.width, 3, stride, 1, bias=False) for _ in range(scale - 1)]
+        )
         self.bns = nn.ModuleList([nn.BatchNorm2d(self.width) for _ in range(scale - 1)])
         self.pool = nn.AvgPool2d(3, stride, 1) if first else nn.Identity()
-        self.conv3 = nn.Conv2d(self.width*scale, outputs, 1, bias=False)
+        self.conv3 = nn.Conv2d(self.width * scale, outputs, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(outputs)
-        self.downsample = nn.Sequential(nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False),
-            nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)) if first else nn.Identity()
+        self.downsample = (
+            nn.Sequential(
+                nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False),
+                nn.Conv2d(inputs, outputs, 1, bias=False),
+                nn.BatchNorm2d(outputs),
+            )
+            if first
+            else nn.Identity()
+        )
 
     def forward(self, x):
         groups, outs, y = F.relu(self.bn1(self.conv1(x))).split(self.width, 1), [], None
@@ -45,60 +72,107 @@ class Bottle2neck(nn.Module):
 
 # %% ../nbs/41_texture.ipynb #d6f5b270
 class Res2Net(nn.Module):
-    "Res2Net v1b with a real/fake head for each frame."
-    def __init__(self,
-        layers:tuple=(3, 4, 23, 3), # blocks in each layer
-        base_width:int=26, # channels of a group at 64 planes
-        scale:int=4, # groups in a block
-        planes:tuple=(64, 128, 256, 512), # a layer's channels are four times these
-        stem:tuple=(32, 32, 64), # channels of the three stem convolutions
-        inputs:int=3, # image channels
-        classes:int=2, # of the frame head
-        reference_head:int|None=None, # image side in px: the frame head of the reference scripts, on flattened layer 3
+    """Res2Net v1b with a real/fake head for each frame."""
+
+    def __init__(
+        self,
+        layers: tuple = (3, 4, 23, 3),
+        base_width: int = 26,
+        scale: int = 4,
+        planes: tuple = (64, 128, 256, 512),
+        stem: tuple = (32, 32, 64),
+        inputs: int = 3,
+        classes: int = 2,
+        reference_head: int | None = None,
     ):
+        """Make a Res2Net.
+
+        Args:
+            layers: blocks in each layer.
+            base_width: channels of a group at 64 planes.
+            scale: groups in a block.
+            planes: a layer's channels are four times these.
+            stem: channels of the three stem convolutions.
+            inputs: image channels.
+            classes: of the frame head.
+            reference_head: image side in px: the frame head of the reference scripts, on flattened
+                layer 3.
+        """
         super().__init__()
-        if len(layers) != 4 or len(planes) != 4 or len(stem) != 3: raise UsageError('Res2Net takes four layers, four planes and three stem widths')
-        if scale < 2 or min(planes)*base_width < 64: raise UsageError(f'Res2Net: scale {scale}, base_width {base_width} and planes {planes} leave a group without channels')
+        if len(layers) != 4 or len(planes) != 4 or len(stem) != 3:
+            raise UsageError('Res2Net takes four layers, four planes and three stem widths')
+        if scale < 2 or min(planes) * base_width < 64:
+            raise UsageError(
+                f'Res2Net: scale {scale}, base_width {base_width} and planes {planes} leave a group without channels'
+            )
         bn = nn.BatchNorm2d
-        self.conv1 = nn.Sequential(nn.Conv2d(inputs, stem[0], 3, 2, 1, bias=False), bn(stem[0]), nn.ReLU(),
-            nn.Conv2d(stem[0], stem[1], 3, 1, 1, bias=False), bn(stem[1]), nn.ReLU(), nn.Conv2d(stem[1], stem[2], 3, 1, 1, bias=False))
+        self.conv1 = nn.Sequential(
+            nn.Conv2d(inputs, stem[0], 3, 2, 1, bias=False),
+            bn(stem[0]),
+            nn.ReLU(),
+            nn.Conv2d(stem[0], stem[1], 3, 1, 1, bias=False),
+            bn(stem[1]),
+            nn.ReLU(),
+            nn.Conv2d(stem[1], stem[2], 3, 1, 1, bias=False),
+        )
         self.bn1, self.maxpool = bn(stem[2]), nn.MaxPool2d(3, 2, 1)
         c = stem[2]
         for i, (n, p) in enumerate(zip(layers, planes)):
             blocks = []
             for j in range(n):
                 blocks.append(Bottle2neck(c, p, 2 if i and not j else 1, not j, base_width, scale))
-                c = p*Bottle2neck.expansion
+                c = p * Bottle2neck.expansion
             self.add_module(f'layer{i + 1}', nn.Sequential(*blocks))
         self.channels, self.reference_head = c, reference_head
-        features = planes[2]*Bottle2neck.expansion*map_side(reference_head, 16)**2 if reference_head else c
+        features = (
+            planes[2] * Bottle2neck.expansion * map_side(reference_head, 16) ** 2
+            if reference_head
+            else c
+        )
         self.fc = nn.Linear(features, classes)
         for m in self.modules():
-            if isinstance(m, nn.Conv2d): nn.init.kaiming_normal_(m.weight, mode='fan_out', nonlinearity='relu')
+            if isinstance(m, nn.Conv2d):
+                nn.init.kaiming_normal_(m.weight, mode='fan_out', nonlinearity='relu')
 
     def _maps(self, x):
         x = self.maxpool(F.relu(self.bn1(self.conv1(x))))
         third = self.layer3(self.layer2(self.layer1(x)))
         return third, self.layer4(third)
 
-    def features(self,
-        x:Tensor, # normalised faces, B x 3 x S x S
-    ) -> Tensor: # B x C x S/32 x S/32
-        "The last map: the low-level texture of each frame."
+    def features(self, x: Tensor) -> Tensor:
+        """The last map: the low-level texture of each frame.
+
+        Args:
+            x: normalised faces, B x 3 x S x S.
+
+        Returns:
+            B x C x S/32 x S/32.
+        """
         return self._maps(x)[1]
 
-    def forward(self,
-        x:Tensor, # normalised faces, B x 3 x S x S
-    ) -> tuple[Tensor, Tensor]: # last map, frame logits B x 2
-        "The texture map and the frame head's verdict."
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The texture map and the frame head's verdict.
+
+        Args:
+            x: normalised faces, B x 3 x S x S.
+
+        Returns:
+            last map, frame logits B x 2.
+        """
         third, last = self._maps(x)
         return last, self.fc(third.flatten(1) if self.reference_head else last.mean((2, 3)))
 
 # %% ../nbs/41_texture.ipynb #e4b139f0
-def map_side(
-    size:int, # image side in px
-    stride:int=32, # of the map, a power of two
-) -> int: # side of the map
-    "Side of the map a backbone makes of an image: every halving rounds up."
-    while stride > 1: size, stride = -(-size//2), stride//2
+def map_side(size: int, stride: int = 32) -> int:
+    """Side of the map a backbone makes of an image: every halving rounds up.
+
+    Args:
+        size: image side in px.
+        stride: of the map, a power of two.
+
+    Returns:
+        side of the map.
+    """
+    while stride > 1:
+        size, stride = -(-size // 2), stride // 2
     return size

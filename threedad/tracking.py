@@ -18,322 +18,629 @@ import numpy as np
 
 from .core import FileError, VideoError, atomic_path, progress as progress_bar
 from .video import Frame, probe, read_frames
-from .landmarks import FaceDetector, LEFT_EYE, Landmarker, RIGHT_EYE, first_roi, iou, roi_of
+from threedad.landmarks import (
+    FaceDetector,
+    LEFT_EYE,
+    Landmarker,
+    RIGHT_EYE,
+    first_roi,
+    iou,
+    roi_of,
+)
 from .workers import pooled
-
 
 # %% ../nbs/12_tracking.ipynb #75879a33
 class Face(NamedTuple):
-    "A tracked face in one frame."
-    id: int            # the same as long as the face is followed without a break
-    points: np.ndarray # 478 x 3 float32: x, y, depth in pixels
-    score: float       # probability that it is a face
+    """A tracked face in one frame.
+
+    Attributes:
+        id: the same as long as the face is followed without a break.
+        points: 478 x 3 float32: x, y, depth in pixels.
+        score: probability that it is a face.
+    """
+
+    id: int
+    points: np.ndarray
+    score: float
 
     @property
-    def box(self): return np.concatenate([self.points[:, :2].min(0), self.points[:, :2].max(0)])
+    def box(self):
+        return np.concatenate([self.points[:, :2].min(0), self.points[:, :2].max(0)])
 
-def _place(face): # centre, size
+# %% ../nbs/12_tracking.ipynb #db07032e
+def _place(face):
+    """Centre, size."""
     lo, hi = face.box.reshape(2, 2)
-    return (lo + hi)/2, float(np.sqrt(np.prod(hi - lo)))
+    return (lo + hi) / 2, float(np.sqrt(np.prod(hi - lo)))
 
-def _moved(a, b): # distance of two faces in sizes of the first
+# %% ../nbs/12_tracking.ipynb #cbfef241
+def _moved(a, b):
+    """Distance of two faces in sizes of the first."""
     (p, size), (q, _) = _place(a), _place(b)
-    return float(np.linalg.norm(q - p))/max(size, 1e-6)
+    return float(np.linalg.norm(q - p)) / max(size, 1e-6)
 
+# %% ../nbs/12_tracking.ipynb #14010a37
 class FaceTracker:
-    "Follows up to `max_faces` faces through consecutive frames, without smoothing."
-    def __init__(self,
-        max_faces: int = 4,    # more than these are not followed
-        every: int = 30,       # frames between searches for newcomers
-        presence: float = .5,  # least probability that it is a face
-    ):
+    """Follows up to `max_faces` faces through consecutive frames, without smoothing."""
+
+    def __init__(self, max_faces: int = 4, every: int = 30, presence: float = 0.5):
+        """Make a FaceTracker.
+
+        Args:
+            max_faces: more than these are not followed.
+            every: frames between searches for newcomers.
+            presence: least probability that it is a face.
+        """
         self.max_faces, self.every, self.presence = max_faces, every, presence
         self.detector, self.landmarker = FaceDetector(), Landmarker()
         self.reset()
 
     def reset(self):
-        "Forget all faces, for another video."
+        """Forget all faces, for another video."""
         self.faces, self.clock, self.until, self.ids = [], 0, 0, itertools.count()
 
-    def _measure(self, image, roi): # points and score, or None where there is no face
+    def _measure(self, image, roi):
+        """Points and score, or None where there is no face."""
         h, w = image.shape[:2]
         x, y = roi.centre
-        if not (8 < roi.side < 8*max(h, w) and 0 < x < w and 0 < y < h): return None
+        if not (8 < roi.side < 8 * max(h, w) and 0 < x < w and 0 < y < h):
+            return None
         points, score = self.landmarker(image, roi)
         return (points, score) if score >= self.presence and np.isfinite(points).all() else None
 
-    def _follow(self, image): # the faces of the last frame in this one
-        found = [(f, Face(f.id, *m)) for f, m in ((f, self._measure(image, roi_of(f.points, RIGHT_EYE, LEFT_EYE))) for f in self.faces) if m]
-        if len(found) < 2: return [g for _, g in found]
+    def _follow(self, image):
+        """The faces of the last frame in this one."""
+        found = [
+            (f, Face(f.id, *m))
+            for f, m in (
+                (f, self._measure(image, roi_of(f.points, RIGHT_EYE, LEFT_EYE)))
+                for f in self.faces
+            )
+            if m
+        ]
+        if len(found) < 2:
+            return [g for _, g in found]
         moves = sorted(((_moved(f, g), g.id, g) for f, g in found), key=lambda m: m[:2])
         faces = []
         for _, _, g in moves:
-            if all(_moved(f, g) > .15 for f in faces): faces.append(g)
+            if all(_moved(f, g) > 0.15 for f in faces):
+                faces.append(g)
         return sorted(faces, key=lambda f: f.id)
 
-    def _search(self, image, thorough, faces): # add newcomers
-        for d in sorted(self.detector(image, thorough), key=lambda d: -np.prod(d.box[2:] - d.box[:2])):
-            if len(faces) == self.max_faces: return
-            if any(iou(d.box, f.box) > .3 for f in faces): continue
+    def _search(self, image, thorough, faces):
+        """Add newcomers."""
+        for d in sorted(
+            self.detector(image, thorough), key=lambda d: -np.prod(d.box[2:] - d.box[:2])
+        ):
+            if len(faces) == self.max_faces:
+                return
+            if any(iou(d.box, f.box) > 0.3 for f in faces):
+                continue
             m = self._measure(image, first_roi(d))
             m = m and self._measure(image, roi_of(m[0], RIGHT_EYE, LEFT_EYE))
-            if m and all(iou(Face(0, *m).box, f.box) < .4 for f in faces): faces.append(Face(next(self.ids), *m))
+            if m and all(iou(Face(0, *m).box, f.box) < 0.4 for f in faces):
+                faces.append(Face(next(self.ids), *m))
 
-    def __call__(self,
-        image: np.ndarray, # uint8 H x W x 3 RGB, the next frame
-        cut: bool = False, # another scene: whoever is seen now is a newcomer
-    ) -> list[Face]:       # longest followed first
-        "The faces of the next frame."
-        if cut: self.faces, self.clock, self.until = [], 0, 0
+    def __call__(self, image: np.ndarray, cut: bool = False) -> list[Face]:
+        """The faces of the next frame.
+
+        Args:
+            image: uint8 H x W x 3 RGB, the next frame.
+            cut: another scene: whoever is seen now is a newcomer.
+
+        Returns:
+            longest followed first.
+        """
+        if cut:
+            self.faces, self.clock, self.until = [], 0, 0
         faces, due = self._follow(image), self.clock % self.every == 0
-        if len(faces) < len(self.faces): self.until = self.clock + 2*self.every
-        if due or not faces or self.clock < self.until and self.clock % 5 == 0: self._search(image, due and (not faces or self.clock % (3*self.every) == 0), faces)
+        if len(faces) < len(self.faces):
+            self.until = self.clock + 2 * self.every
+        if due or not faces or self.clock < self.until and self.clock % 5 == 0:
+            self._search(image, due and (not faces or self.clock % (3 * self.every) == 0), faces)
         self.clock += 1
         self.faces = faces
         return faces
 
 # %% ../nbs/12_tracking.ipynb #c0a1e002
-def _thumbnail(image): # 768 numbers, centred, and their mean square; points are picked first because averaging a large picture takes a millisecond
-    if min(image.shape[:2]) > 256: image = cv2.resize(image, (64, 64), interpolation=cv2.INTER_NEAREST)
+def _thumbnail(image):
+    """768 numbers, centred, and their mean square.
+
+    Points are picked first because averaging a large picture takes a millisecond.
+    """
+    if min(image.shape[:2]) > 256:
+        image = cv2.resize(image, (64, 64), interpolation=cv2.INTER_NEAREST)
     t = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
     t -= t.mean()
-    return t, t @ t/t.size
+    return t, t @ t / t.size
 
-def _difference(a, b): # of two thumbnails: 0 alike, 1 unrelated
+# %% ../nbs/12_tracking.ipynb #e74bbd0a
+def _difference(a, b):
+    """Of two thumbnails: 0 alike, 1 unrelated."""
     (a, aa), (b, bb) = a, b
-    return float(1 - (a @ b/a.size + 4)/math.sqrt((aa + 4)*(bb + 4)))
+    return float(1 - (a @ b / a.size + 4) / math.sqrt((aa + 4) * (bb + 4)))
 
+# %% ../nbs/12_tracking.ipynb #9b36b8af
 class ShotDetector:
-    "Finds scene cuts in consecutive frames."
-    def __init__(self,
-        least: float = .08, # difference across a cut
-        ratio: float = 4.,  # difference across a cut over the running level
-    ):
+    """Finds scene cuts in consecutive frames."""
+
+    def __init__(self, least: float = 0.08, ratio: float = 4.0):
+        """Make a ShotDetector.
+
+        Args:
+            least: difference across a cut.
+            ratio: difference across a cut over the running level.
+        """
         self.least, self.ratio, self.recent, self.lags = least, ratio, deque(maxlen=3), []
 
-    def __call__(self,
-        image: np.ndarray, # uint8 H x W x 3, the next frame
-    ) -> bool:
-        "Whether this frame may begin another shot."
+    def __call__(self, image: np.ndarray) -> bool:
+        """Whether this frame may begin another shot.
+
+        Args:
+            image: uint8 H x W x 3, the next frame.
+        """
         new = _thumbnail(image)
         d = [_difference(new, old) for old in self.recent]
-        level = statistics.median([lag[0] for lag in self.lags[max(1, len(self.lags) - 6):]] or [0])
+        level = statistics.median(
+            [lag[0] for lag in self.lags[max(1, len(self.lags) - 6) :]] or [0]
+        )
         self.recent.appendleft(new)
-        self.lags.append((*d, *[math.inf]*(3 - len(d))))
-        return bool(d) and min(d) > max(self.least, self.ratio*level)
+        self.lags.append((*d, *[math.inf] * (3 - len(d))))
+        return bool(d) and min(d) > max(self.least, self.ratio * level)
 
-    def shots(self) -> np.ndarray: # T, number of the shot of each frame seen, from 0
-        "Number the shots."
-        lags = np.pad(np.array(self.lags).reshape(-1, 3), ((0, 2), (0, 0)), constant_values=math.inf)
+    def shots(self) -> np.ndarray:
+        """Number the shots.
+
+        Returns:
+            T, number of the shot of each frame seen, from 0.
+        """
+        lags = np.pad(
+            np.array(self.lags).reshape(-1, 3), ((0, 2), (0, 0)), constant_values=math.inf
+        )
         step, n = lags[:, 0], len(self.lags)
-        score = np.min([lags[:n, 0], lags[:n, 1], lags[:n, 2], lags[1:n + 1, 1], lags[1:n + 1, 2], lags[2:n + 2, 2]], 0) if n else np.empty(0)
+        score = (
+            np.min(
+                [
+                    lags[:n, 0],
+                    lags[:n, 1],
+                    lags[:n, 2],
+                    lags[1 : n + 1, 1],
+                    lags[1 : n + 1, 2],
+                    lags[2 : n + 2, 2],
+                ],
+                0,
+            )
+            if n
+            else np.empty(0)
+        )
         cuts = np.zeros(n, np.int64)
         for t in np.flatnonzero(score > self.least)[1:]:
-            around = np.delete(step[max(t - 6, 1):min(t + 7, n)], min(6, t - 1))
+            around = np.delete(step[max(t - 6, 1) : min(t + 7, n)], min(6, t - 1))
             best = t == max(range(max(t - 2, 1), min(t + 3, n)), key=lambda i: score[i])
-            cuts[t] = best and score[t] > self.ratio*(np.median(around) if len(around) else 0)
+            cuts[t] = best and score[t] > self.ratio * (np.median(around) if len(around) else 0)
         return np.cumsum(cuts)
 
 # %% ../nbs/12_tracking.ipynb #c0a1e012
 RIGID = [33, 133, 362, 263, 168, 6, 197, 195, 8, 9, 151, 127, 356, 162, 389, 21, 251, 54, 284]
 
-def _turned(p, onto): # n x 19 x 3 points, 19 x 3 -> the same centred, scaled and turned, and the n x 3 x 3 turns
+# %% ../nbs/12_tracking.ipynb #4690da40
+def _turned(p, onto):
+    """n x 19 x 3 points, 19 x 3 -> the same centred, scaled and turned, and the n x 3 x 3
+    turns.
+    """
     p = p - p.mean(-2, keepdims=True)
-    p = p/np.sqrt((p**2).sum((-1, -2), keepdims=True)/p.shape[-2])
+    p = p / np.sqrt((p**2).sum((-1, -2), keepdims=True) / p.shape[-2])
     u, _, v = np.linalg.svd(np.swapaxes(p, -1, -2) @ onto)
     v[:, 2] *= np.sign(np.linalg.det(u @ v))[:, None]
     return p @ (u @ v), u @ v
 
-def _unlike(a, b, most=10.): # two results of _turned onto the same points: distance of the shapes, NaN if the poses differ by over `most` degrees
+# %% ../nbs/12_tracking.ipynb #2a52745f
+def _unlike(a, b, most=10.0):
+    """Two results of _turned onto the same points.
+
+    Distance of the shapes, NaN if the poses differ by over `most` degrees.
+    """
     (p, r), (q, s) = a, b
-    angle = np.degrees(np.arccos(np.clip((np.einsum('aij,bij->ab', r, s) - 1)/2, -1, 1)))
+    angle = np.degrees(np.arccos(np.clip((np.einsum('aij,bij->ab', r, s) - 1) / 2, -1, 1)))
     i, j = np.unravel_index(np.argsort(angle, axis=None)[:25], angle.shape)
-    if not len(i) or angle[i, j].mean() > most: return math.nan
+    if not len(i) or angle[i, j].mean() > most:
+        return math.nan
     y = np.median(q[j], 0)
-    return float(np.sqrt(((_turned(np.median(p[i], 0)[None], y)[0][0] - y)**2).sum(-1).mean()))
+    return float(np.sqrt(((_turned(np.median(p[i], 0)[None], y)[0][0] - y) ** 2).sum(-1).mean()))
 
 # %% ../nbs/12_tracking.ipynb #c0a1e022
-ALIKE, UNLIKE = .016, .06 # distance of two shapes, in spreads: below, the same person; above, not
+ALIKE, UNLIKE = (
+    0.016,
+    0.06,
+)  # distance of two shapes, in spreads: below, the same person; above, not
 
-def _pieces(seen, shot): # [(shot, alone?, {row: Face}), ...]: a tracker's face, split at cuts and where others come close
+# %% ../nbs/12_tracking.ipynb #b7b2cee6
+def _pieces(seen, shot):
+    """[(shot, alone?, {row: Face}), ...].
+
+    A tracker's face, split at cuts and where others come close.
+    """
     pieces, last = [], {}
     for t, faces in enumerate(seen):
         now = {}
         for f in faces:
-            key = shot[t], all(f is g or min(_moved(f, g), _moved(g, f)) > .8 for g in faces)
+            key = shot[t], all(f is g or min(_moved(f, g), _moved(g, f)) > 0.8 for g in faces)
             now[f.id] = last[f.id] if f.id in last and last[f.id][:2] == key else (*key, {})
-            if not now[f.id][2]: pieces.append(now[f.id])
+            if not now[f.id][2]:
+                pieces.append(now[f.id])
             now[f.id][2][t] = f
         last = now
     return pieces
 
-def _step(a, b): # a face is gone, another appears: how far from where it was heading, 1 being too far
-    if min(a) > min(b): a, b = b, a
+# %% ../nbs/12_tracking.ipynb #9c0bb9df
+def _step(a, b):
+    """A face is gone, another appears: how far from where it was heading, 1 being too far."""
+    if min(a) > min(b):
+        a, b = b, a
     end, start = max(a), min(b)
     gap, path = start - end, np.array([_place(a[t])[0] for t in sorted(a)[-12:]])
     (here, size), (there, other) = _place(a[end]), _place(b[start])
-    ahead = np.median(np.diff(path, axis=0), 0)*min(gap, 25) if len(path) > 1 else 0
-    return float(np.linalg.norm(there - here - ahead))/size/(.6 + .02*gap) if 0 < gap <= 50 and .6 < other/size < 1.7 else math.inf
+    ahead = np.median(np.diff(path, axis=0), 0) * min(gap, 25) if len(path) > 1 else 0
+    return (
+        float(np.linalg.norm(there - here - ahead)) / size / (0.6 + 0.02 * gap)
+        if 0 < gap <= 50 and 0.6 < other / size < 1.7
+        else math.inf
+    )
 
-def _people(seen, shot): # [[Face, ...] a frame], shot a frame -> [{row: Face} a person], main first
+# %% ../nbs/12_tracking.ipynb #9398e025
+def _people(seen, shot):
+    """[[Face, ...] a frame], shot a frame -> [{row: Face} a person], main first."""
     pieces = _pieces(seen, shot)
-    if not pieces: return [{}]
+    if not pieces:
+        return [{}]
     where, alone, people = map(list, zip(*pieces))
     onto = _turned(next(iter(people[0].values())).points[None, RIGID], np.eye(19, 3))[0][0]
-    looks = [_turned(np.stack([f.points[RIGID] for f in list(p.values())[::max(len(p)//24, 1)]]).astype(np.float64), onto) for p in people]
-    links, shapes, group = [], np.full((len(people), len(people)), math.inf), np.arange(len(people))
+    looks = [
+        _turned(
+            np.stack([f.points[RIGID] for f in list(p.values())[:: max(len(p) // 24, 1)]]).astype(
+                np.float64
+            ),
+            onto,
+        )
+        for p in people
+    ]
+    links, shapes, group = (
+        [],
+        np.full((len(people), len(people)), math.inf),
+        np.arange(len(people)),
+    )
     for a, b in itertools.combinations(group, 2):
-        if people[a].keys() & people[b].keys(): continue
+        if people[a].keys() & people[b].keys():
+            continue
         apart = _step(people[a], people[b]) if where[a] == where[b] else math.inf
         shape = _unlike(looks[a], looks[b]) if alone[a] and alone[b] else math.nan
         alike = shape < ALIKE and min(len(people[a]), len(people[b])) > 2
         shapes[a, b] = shapes[b, a] = -math.inf if math.isnan(shape) else shape
-        if alike or apart < 1 and not shape > UNLIKE: links.append((shape if alike else UNLIKE + apart, a, b))
+        if alike or apart < 1 and not shape > UNLIKE:
+            links.append((shape if alike else UNLIKE + apart, a, b))
     for _, a, b in sorted(links):
         a, b = group[a], group[b]
-        if a == b or people[a].keys() & people[b].keys() or shapes[group == a][:, group == b].min() > UNLIKE: continue
+        if (
+            a == b
+            or people[a].keys() & people[b].keys()
+            or shapes[group == a][:, group == b].min() > UNLIKE
+        ):
+            continue
         people[a], people[b] = people[a] | people[b], {}
         group[group == b] = a
-    return sorted(filter(None, people), key=lambda p: sum(_place(f)[1]**2 for f in p.values()), reverse=True)
+    return sorted(
+        filter(None, people),
+        key=lambda p: sum(_place(f)[1] ** 2 for f in p.values()),
+        reverse=True,
+    )
 
 # %% ../nbs/12_tracking.ipynb #ec00b074
 _ARRAYS = dict(frame=np.int64, time=np.float64, points=np.float32, score=np.float32, shot=np.int64)
 
+
 @dataclass(repr=False)
 class Track:
-    "One person's face in a video, frame by frame."
+    """One person's face in a video, frame by frame.
+
+    Attributes:
+        path: TODO.
+        fps: mean frames per second.
+        width: pixels.
+        height: pixels.
+        frame: T, frame numbers.
+        time: T, seconds.
+        points: T x 478 x 3 float32: x, y, depth in pixels; NaN where no face was found.
+        score: T, probability that it is a face; 0 where none was found.
+        faces: most faces seen in one frame.
+        error: what is wrong with the file, if anything.
+        id: 0 is the main face.
+        shot: T, number of the scene, from 0.
+    """
+
     path: str
-    fps: float         # mean frames per second
-    width: int         # pixels
-    height: int        # pixels
-    frame: np.ndarray  # T, frame numbers
-    time: np.ndarray   # T, seconds
-    points: np.ndarray # T x 478 x 3 float32: x, y, depth in pixels; NaN where no face was found
-    score: np.ndarray  # T, probability that it is a face; 0 where none was found
-    faces: int = 0     # most faces seen in one frame
-    error: str = ''    # what is wrong with the file, if anything
-    id: int = 0        # 0 is the main face
-    shot: np.ndarray = None # T, number of the scene, from 0
+    fps: float
+    width: int
+    height: int
+    frame: np.ndarray
+    time: np.ndarray
+    points: np.ndarray
+    score: np.ndarray
+    faces: int = 0
+    error: str = ''
+    id: int = 0
+    shot: np.ndarray = None
 
     def __post_init__(self):
-        if self.shot is None: self.shot = np.zeros(len(self.frame), np.int64)
+        if self.shot is None:
+            self.shot = np.zeros(len(self.frame), np.int64)
 
     @property
-    def found(self) -> np.ndarray: return np.isfinite(self.points[:, 0, 0])
-    @property
-    def faces_found(self) -> int: return int(self.found.sum())
-    @property
-    def box(self) -> np.ndarray: return np.concatenate([self.points[..., :2].min(1), self.points[..., :2].max(1)], 1)
+    def found(self) -> np.ndarray:
+        return np.isfinite(self.points[:, 0, 0])
 
-    def table(self) -> 'pandas.DataFrame': # frame, time, shot, face_found, score, x0, y0, x1, y1
-        "A row for every frame, with or without a face."
+    @property
+    def faces_found(self) -> int:
+        return int(self.found.sum())
+
+    @property
+    def box(self) -> np.ndarray:
+        return np.concatenate([self.points[..., :2].min(1), self.points[..., :2].max(1)], 1)
+
+    def table(self) -> 'pandas.DataFrame':
+        """A row for every frame, with or without a face.
+
+        Returns:
+            frame, time, shot, face_found, score, x0, y0, x1, y1.
+        """
         import pandas as pd
-        return pd.DataFrame(dict(frame=self.frame, time=self.time, shot=self.shot, face_found=self.found, score=self.score, **dict(zip(('x0', 'y0', 'x1', 'y1'), self.box.T))))
 
-    def __len__(self): return len(self.frame)
+        return pd.DataFrame(
+            dict(
+                frame=self.frame,
+                time=self.time,
+                shot=self.shot,
+                face_found=self.found,
+                score=self.score,
+                **dict(zip(('x0', 'y0', 'x1', 'y1'), self.box.T)),
+            )
+        )
+
+    def __len__(self):
+        return len(self.frame)
+
     def __repr__(self):
         n, k, shots = len(self), self.faces_found, len(np.unique(self.shot))
-        return (f'Track({Path(self.path).name}: {n} frames of {self.width} x {self.height} px at {self.fps:.4g} fps, '
-            f'face in {k} ({k/max(n, 1):.0%}), at most {self.faces} at once{", " + str(shots) + " shots" if shots > 1 else ""}{"; " + self.error if self.error else ""})')
+        return (
+            f'Track({Path(self.path).name}: {n} frames of {self.width} x {self.height} px at {self.fps:.4g} fps, '
+            f'face in {k} ({k / max(n, 1):.0%}), at most {self.faces} at once{", " + str(shots) + " shots" if shots > 1 else ""}{"; " + self.error if self.error else ""})'
+        )
 
-    def save(self,
-        path: str | os.PathLike, # .npz
-    ) -> Path:
-        "Write the track as an npz file, atomically."
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write the track as an npz file, atomically.
+
+        Args:
+            path: .npz.
+        """
         about = {k: v for k, v in vars(self).items() if k not in _ARRAYS}
-        with atomic_path(path) as tmp, open(tmp, 'wb') as f: np.savez(f, about=json.dumps(about), **{k: getattr(self, k) for k in _ARRAYS})
+        with atomic_path(path) as tmp, open(tmp, 'wb') as f:
+            np.savez(f, about=json.dumps(about), **{k: getattr(self, k) for k in _ARRAYS})
         return Path(path)
 
     @classmethod
-    def load(cls,
-        path: str | os.PathLike, # written by `save`
-    ) -> 'Track':                # `FileError` if it is not a track
-        "Read a track."
+    def load(cls, path: str | os.PathLike) -> 'Track':
+        """Read a track.
+
+        Args:
+            path: written by `save`.
+
+        Raises:
+            FileError: if it is not a track.
+        """
         try:
-            with np.load(path, allow_pickle=False) as z: return cls(**json.loads(str(z['about'])), **{k: z[k].astype(t) for k, t in _ARRAYS.items() if k != 'shot' or k in z})
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as e: raise FileError(path, f'not a saved track ({type(e).__name__})') from e
+            with np.load(path, allow_pickle=False) as z:
+                return cls(
+                    **json.loads(str(z['about'])),
+                    **{k: z[k].astype(t) for k, t in _ARRAYS.items() if k != 'shot' or k in z},
+                )
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as e:
+            raise FileError(path, f'not a saved track ({type(e).__name__})') from e
 
 # %% ../nbs/12_tracking.ipynb #a241c49d
 class Footage:
-    "A video on its way through the tracker."
-    def __init__(self,
-        path: str | os.PathLike,
-        stop: int | None = None, # frame to stop before; None reads to the end
-        progress: bool = True,   # show a progress bar if it takes more than two seconds
-    ):                           # `VideoError` if no frame can be decoded
+    """A video on its way through the tracker."""
+
+    def __init__(self, path: str | os.PathLike, stop: int | None = None, progress: bool = True):
+        """Make a Footage.
+
+        Args:
+            path: TODO.
+            stop: frame to stop before; None reads to the end.
+            progress: show a progress bar if it takes more than two seconds.
+
+        Raises:
+            VideoError: if no frame can be decoded.
+        """
         self.path, self.stop, self.progress, self.info = path, stop, progress, probe(path)
-        self.tracker, self.cuts, self.problems, self.frame, self.time, self.seen = FaceTracker(), ShotDetector(), [], [], [], []
+        self.tracker, self.cuts, self.problems, self.frame, self.time, self.seen = (
+            FaceTracker(),
+            ShotDetector(),
+            [],
+            [],
+            [],
+            [],
+        )
 
     def __iter__(self) -> Iterator[tuple[Frame, list[Face]]]:
         total = min(self.info.frames, self.stop or self.info.frames) or None
         frames = read_frames(self.path, stop=self.stop, report=self.problems.append)
-        for frame in progress_bar(frames, Path(self.path).name, total, 'frame', disable=not self.progress, delay=2):
+        for frame in progress_bar(
+            frames, Path(self.path).name, total, 'frame', disable=not self.progress, delay=2
+        ):
             faces = self.tracker(frame.image, self.cuts(frame.image))
-            self.frame.append(frame.index); self.time.append(frame.time); self.seen.append(faces)
+            self.frame.append(frame.index)
+            self.time.append(frame.time)
+            self.seen.append(faces)
             yield frame, faces
 
-    def people(self) -> list[dict[int, Face]]: # row numbers and faces, the main person first
-        "The faces seen so far, by person."
+    def people(self) -> list[dict[int, Face]]:
+        """The faces seen so far, by person.
+
+        Returns:
+            row numbers and faces, the main person first.
+        """
         return _people(self.seen, self.cuts.shots())
 
-    def track(self,
-        faces: dict[int, Face], # one of `people`
-        id: int = 0,            # 0, the main one, gets a row for every frame
-    ) -> Track:
-        "The track of one person."
+    def track(self, faces: dict[int, Face], id: int = 0) -> Track:
+        """The track of one person.
+
+        Args:
+            faces: one of `people`.
+            id: 0, the main one, gets a row for every frame.
+        """
         at = np.array(sorted(faces), int)
         rows = np.arange(len(self.frame)) if id == 0 else np.arange(at[0], at[-1] + 1)
-        points, score = np.full((len(rows), 478, 3), np.nan, np.float32), np.zeros(len(rows), np.float32)
-        for t in at: points[t - rows[0]], score[t - rows[0]] = faces[t].points, faces[t].score
-        return Track(str(self.path), self.info.fps, self.info.width, self.info.height, np.array(self.frame, np.int64)[rows], np.array(self.time, np.float64)[rows], points, score,
-            max(map(len, self.seen), default=0), '; '.join(p.removeprefix(f'{self.path}: ') for p in self.problems), id, self.cuts.shots()[rows])
+        points, score = (
+            np.full((len(rows), 478, 3), np.nan, np.float32),
+            np.zeros(len(rows), np.float32),
+        )
+        for t in at:
+            points[t - rows[0]], score[t - rows[0]] = faces[t].points, faces[t].score
+        return Track(
+            str(self.path),
+            self.info.fps,
+            self.info.width,
+            self.info.height,
+            np.array(self.frame, np.int64)[rows],
+            np.array(self.time, np.float64)[rows],
+            points,
+            score,
+            max(map(len, self.seen), default=0),
+            '; '.join(p.removeprefix(f'{self.path}: ') for p in self.problems),
+            id,
+            self.cuts.shots()[rows],
+        )
 
+# %% ../nbs/12_tracking.ipynb #3620f038
 def track_all(
-    path: str | os.PathLike,
-    stop: int | None = None, # frame to stop before; None reads to the end
-    progress: bool = True,   # show a progress bar if it takes more than two seconds
-) -> list[Track]:            # the main face's first, which may be without a face
-    "Follow all faces of a video."
+    path: str | os.PathLike, stop: int | None = None, progress: bool = True
+) -> list[Track]:
+    """Follow all faces of a video.
+
+    Args:
+        path: TODO.
+        stop: frame to stop before; None reads to the end.
+        progress: show a progress bar if it takes more than two seconds.
+
+    Returns:
+        the main face's first, which may be without a face.
+    """
     footage = Footage(path, stop, progress)
-    for _ in footage: pass
+    for _ in footage:
+        pass
     return [footage.track(faces, i) for i, faces in enumerate(footage.people())]
 
-def track(
-    path: str | os.PathLike,
-    stop: int | None = None, # frame to stop before; None reads to the end
-    progress: bool = True,   # show a progress bar if it takes more than two seconds
-) -> Track:                  # `VideoError` if no frame can be decoded
-    "Follow the main face of a video."
+# %% ../nbs/12_tracking.ipynb #2269be9c
+def track(path: str | os.PathLike, stop: int | None = None, progress: bool = True) -> Track:
+    """Follow the main face of a video.
+
+    Args:
+        path: TODO.
+        stop: frame to stop before; None reads to the end.
+        progress: show a progress bar if it takes more than two seconds.
+
+    Raises:
+        VideoError: if no frame can be decoded.
+    """
     footage = Footage(path, stop, progress)
-    for _ in footage: pass
+    for _ in footage:
+        pass
     return footage.track(footage.people()[0])
 
 # %% ../nbs/12_tracking.ipynb #ac7eb6fb
-OUTLINE = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
-    148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109]
-SPREADS = 3.0 # face heights, hairline to chin, a spread of the rigid points
+OUTLINE = [
+    10,
+    338,
+    297,
+    332,
+    284,
+    251,
+    389,
+    356,
+    454,
+    323,
+    361,
+    288,
+    397,
+    365,
+    379,
+    378,
+    400,
+    377,
+    152,
+    148,
+    176,
+    149,
+    150,
+    136,
+    172,
+    58,
+    132,
+    93,
+    234,
+    127,
+    162,
+    21,
+    54,
+    103,
+    67,
+    109,
+]
+SPREADS = 3.0  # face heights, hairline to chin, a spread of the rigid points
 
-def crop_matrices(
-    points: np.ndarray,   # ... x 478 x 3 (or 2), pixels
-    size: int = 224,      # side of the crop in pixels
-    margin: float = .15,  # space above and below the face, in face heights
-) -> np.ndarray:          # ... x 2 x 3, image pixels to crop pixels; NaN where the points are
-    "The similarity transforms that cut an aligned square around faces."
+# %% ../nbs/12_tracking.ipynb #5555f455
+def crop_matrices(points: np.ndarray, size: int = 224, margin: float = 0.15) -> np.ndarray:
+    """The similarity transforms that cut an aligned square around faces.
+
+    Args:
+        points: ... x 478 x 3 (or 2), pixels.
+        size: side of the crop in pixels.
+        margin: space above and below the face, in face heights.
+
+    Returns:
+        ... x 2 x 3, image pixels to crop pixels; NaN where the points are.
+    """
     points = np.asarray(points, np.float64)
     xy, rigid = points[..., :2], points[..., RIGID, :]
     line = xy[..., LEFT_EYE, :] - xy[..., RIGHT_EYE, :]
-    c, s = np.moveaxis(line/np.linalg.norm(line, axis=-1, keepdims=True), -1, 0)
+    c, s = np.moveaxis(line / np.linalg.norm(line, axis=-1, keepdims=True), -1, 0)
     turn = np.stack([np.stack([c, s], -1), np.stack([-s, c], -1)], -2)
     outline = xy[..., OUTLINE, :] @ np.swapaxes(turn, -1, -2)
-    centre = (outline.min(-2) + outline.max(-2))/2
-    spread = np.sqrt(((rigid - rigid.mean(-2, keepdims=True))**2).sum(-1).mean(-1))
-    scale = size/(SPREADS*(1 + 2*margin)*spread)
-    return np.concatenate([turn*scale[..., None, None], (size/2 - scale[..., None]*centre)[..., None]], -1)
+    centre = (outline.min(-2) + outline.max(-2)) / 2
+    spread = np.sqrt(((rigid - rigid.mean(-2, keepdims=True)) ** 2).sum(-1).mean(-1))
+    scale = size / (SPREADS * (1 + 2 * margin) * spread)
+    return np.concatenate(
+        [turn * scale[..., None, None], (size / 2 - scale[..., None] * centre)[..., None]], -1
+    )
 
 # %% ../nbs/12_tracking.ipynb #c0a1e034
-def _blank(job): return dict(path=job['path'], status='unreadable', error='', frames=0, faces_found=0, faces=0, shots=0, fps=math.nan, width=0, height=0, track='')
+def _blank(job):
+    return dict(
+        path=job['path'],
+        status='unreadable',
+        error='',
+        frames=0,
+        faces_found=0,
+        faces=0,
+        shots=0,
+        fps=math.nan,
+        width=0,
+        height=0,
+        track='',
+    )
 
-def _track_into(job): # track one video into a file; its row
+# %% ../nbs/12_tracking.ipynb #2a86a65c
+def _track_into(job):
+    """Track one video into a file; its row."""
     row = _blank(job)
     try:
         info = probe(job['path'])
@@ -341,25 +648,62 @@ def _track_into(job): # track one video into a file; its row
         known = Path(job['track'])
         done = known.exists() and known.stat().st_mtime_ns > os.stat(job['path']).st_mtime_ns
         t = Track.load(known) if done else track(job['path'], job['stop'], progress=False)
-        row.update(frames=len(t), faces_found=t.faces_found, faces=t.faces, shots=len(np.unique(t.shot)), error=t.error, track=str(known if done else t.save(known)), status='ok' if t.faces_found else 'no_face')
-    except VideoError as e: row.update(error=str(e))
-    except Exception as e: row.update(error=f'{job["path"]}: {type(e).__name__}: {e}')
+        row.update(
+            frames=len(t),
+            faces_found=t.faces_found,
+            faces=t.faces,
+            shots=len(np.unique(t.shot)),
+            error=t.error,
+            track=str(known if done else t.save(known)),
+            status='ok' if t.faces_found else 'no_face',
+        )
+    except VideoError as e:
+        row.update(error=str(e))
+    except Exception as e:
+        row.update(error=f'{job["path"]}: {type(e).__name__}: {e}')
     return row
 
+# %% ../nbs/12_tracking.ipynb #114445e8
 def track_many(
     paths: Iterable[str | os.PathLike],
-    folder: str | os.PathLike,  # gets a track, .npz, for every video that can be read
-    workers: int = 2,           # processes; 0 works in this one
-    stop: int | None = None,    # look at this many frames of a video only
-    timeout: float = 900.,      # seconds a video
-    progress: bool = True,      # show a bar
-) -> 'pandas.DataFrame':        # path, status, error, frames, faces_found, faces, shots, fps, width, height, track; in the order given
-    "Track the main faces of many videos, in parallel."
+    folder: str | os.PathLike,
+    workers: int = 2,
+    stop: int | None = None,
+    timeout: float = 900.0,
+    progress: bool = True,
+) -> 'pandas.DataFrame':
+    """Track the main faces of many videos, in parallel.
+
+    Args:
+        paths: TODO.
+        folder: gets a track, .npz, for every video that can be read.
+        workers: processes; 0 works in this one.
+        stop: look at this many frames of a video only.
+        timeout: seconds a video.
+        progress: show a bar.
+
+    Returns:
+        path, status, error, frames, faces_found, faces, shots, fps, width, height, track; in the
+        order given.
+    """
     import pandas as pd
     from threedad import tracking
-    def name(p): return f'{Path(p).stem[-80:]}-{hashlib.sha1((p + str(stop)).encode()).hexdigest()[:8]}.npz'
-    jobs = [dict(path=p, track=str(Path(folder)/name(p)), stop=stop, row=i) for i, p in enumerate(os.path.abspath(p) for p in paths)]
-    done, rows = pooled(tracking._track_into, jobs, workers, timeout) if workers else ((j, _track_into(j), '') for j in jobs), {}
+
+    def name(p):
+        return f'{Path(p).stem[-80:]}-{hashlib.sha1((p + str(stop)).encode()).hexdigest()[:8]}.npz'
+
+    jobs = [
+        dict(path=p, track=str(Path(folder) / name(p)), stop=stop, row=i)
+        for i, p in enumerate(os.path.abspath(p) for p in paths)
+    ]
+    done, rows = (
+        pooled(tracking._track_into, jobs, workers, timeout)
+        if workers
+        else ((j, _track_into(j), '') for j in jobs),
+        {},
+    )
     for job, row, why in progress_bar(done, 'tracking', len(jobs), 'video', disable=not progress):
-        rows[job['row']] = row or _blank(job) | dict(status='corrupt', error=f'{job["path"]}: {why}')
+        rows[job['row']] = row or _blank(job) | dict(
+            status='corrupt', error=f'{job["path"]}: {why}'
+        )
     return pd.DataFrame([rows[i] for i in range(len(jobs))], columns=list(_blank(dict(path=''))))

@@ -12,74 +12,147 @@ import numpy as np, pandas as pd
 import torch, torch.nn.functional as F
 from torch import nn
 
-from .core import CheckpointError, FAKE, REAL, UsageError, atomic_path, progress, seed_everything, write_table
+from threedad.core import (
+    CheckpointError,
+    FAKE,
+    REAL,
+    UsageError,
+    atomic_path,
+    progress,
+    seed_everything,
+    write_table,
+)
 from .detector import Detector, configured, loss_parts
-from .batches import LabelledClips, augment, balanced_batches, check_batch, clip_table, collate, performances, resize_clip
+from threedad.batches import (
+    LabelledClips,
+    augment,
+    balanced_batches,
+    check_batch,
+    clip_table,
+    collate,
+    performances,
+    resize_clip,
+)
 from .evaluate import auc, video_scores
 
 # %% ../nbs/51_training.ipynb #2d185f4d
-def lr_at(
-    step:int, # from 0
-    steps:int, # in the whole run
-    lr:float=1e-3, # at the top
-    warmup:float=.05, # part of the run
-) -> float:
-    "Warm-up, then a cosine to zero."
-    rise = max(1, round(warmup*steps))
-    return lr*(step + 1)/rise if step < rise else lr*.5*(1 + math.cos(math.pi*(step - rise)/max(1, steps - rise)))
+def lr_at(step: int, steps: int, lr: float = 1e-3, warmup: float = 0.05) -> float:
+    """Warm-up, then a cosine to zero.
 
+    Args:
+        step: from 0.
+        steps: in the whole run.
+        lr: at the top.
+        warmup: part of the run.
+    """
+    rise = max(1, round(warmup * steps))
+    return (
+        lr * (step + 1) / rise
+        if step < rise
+        else lr * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+    )
+
+# %% ../nbs/51_training.ipynb #a355927d
 @torch.no_grad()
-def ema_update(
-    ema:nn.Module,
-    net:nn.Module,
-    step:int, # from 0
-    decay:float=.99,
-) -> None:
-    "Move the average towards the weights."
-    d, a, b = min(decay, (1 + step)/(10 + step)), ema.state_dict(), net.state_dict()
+def ema_update(ema: nn.Module, net: nn.Module, step: int, decay: float = 0.99) -> None:
+    """Move the average towards the weights.
+
+    Args:
+        ema: TODO.
+        net: TODO.
+        step: from 0.
+        decay: TODO.
+    """
+    d, a, b = min(decay, (1 + step) / (10 + step)), ema.state_dict(), net.state_dict()
     floats = [k for k, _ in ema.named_parameters()]
     torch._foreach_lerp_([a[k] for k in floats], [b[k] for k in floats], 1 - d)
-    for k in a.keys() - set(floats): a[k].copy_(b[k])
+    for k in a.keys() - set(floats):
+        a[k].copy_(b[k])
 
 # %% ../nbs/51_training.ipynb #fc43ded5
-PREDICTION_COLUMNS = ['video_id', 'clip', 'first_frame', 'score', 'label', 'manipulation', 'compression', 'corpus', 'group', 'detector']
+PREDICTION_COLUMNS = [
+    'video_id',
+    'clip',
+    'first_frame',
+    'score',
+    'label',
+    'manipulation',
+    'compression',
+    'corpus',
+    'group',
+    'detector',
+]
 
-def _is_store(data): return isinstance(data, (str, os.PathLike)) or hasattr(data, 'crops')
+# %% ../nbs/51_training.ipynb #3a82b2bb
+def _is_store(data):
+    return isinstance(data, (str, os.PathLike)) or hasattr(data, 'crops')
 
+# %% ../nbs/51_training.ipynb #54bb3227
 def _clips(store, video_ids, config, size=None, **kwargs):
     from threedad.clips import ClipDataset
-    return ClipDataset(store, video_ids, size=size or config.texture_size, length=config.frames, **kwargs)
 
+    return ClipDataset(
+        store, video_ids, size=size or config.texture_size, length=config.frames, **kwargs
+    )
+
+# %% ../nbs/51_training.ipynb #4e2ec111
 @torch.inference_mode()
 def _scores(detector, data, items, batch_size, bar=None):
-    "(item, P(fake)) of some items."
+    """(item, P(fake)) of some items."""
     was, rows = detector.training, []
     detector.eval()
     for start in range(0, len(items), batch_size):
-        some = items[start:start + batch_size]
-        x = torch.stack([torch.as_tensor(data[k]['clip']) for k in some]).to(detector.device).float()/255
+        some = items[start : start + batch_size]
+        x = (
+            torch.stack([torch.as_tensor(data[k]['clip']) for k in some])
+            .to(detector.device)
+            .float()
+            / 255
+        )
         rows += zip(some, detector.score(x).tolist())
-        if bar is not None: bar.update(len(some))
+        if bar is not None:
+            bar.update(len(some))
     detector.train(was)
     return rows
 
+# %% ../nbs/51_training.ipynb #76aba975
 def _predictions(data, rows, name):
     scores = dict(rows)
-    if hasattr(data, 'table'): df = data.table[['video_id', 'clip', 'first_frame', 'label']].reset_index(drop=True)
-    else: df = pd.DataFrame([{k: data[i][k] for k in ('video_id', 'clip_index', 'first_frame', 'label')} for i in range(len(data))]).rename(columns={'clip_index': 'clip'})
+    if hasattr(data, 'table'):
+        df = data.table[['video_id', 'clip', 'first_frame', 'label']].reset_index(drop=True)
+    else:
+        df = pd.DataFrame(
+            [
+                {k: data[i][k] for k in ('video_id', 'clip_index', 'first_frame', 'label')}
+                for i in range(len(data))
+            ]
+        ).rename(columns={'clip_index': 'clip'})
     df['score'], df['detector'] = [scores.get(i, np.nan) for i in range(len(df))], name
     known = ['video_id', 'manipulation', 'compression', 'corpus', 'group']
-    if hasattr(data, 'store'): df = df.merge(data.store.videos[known], on='video_id', how='left')
+    if hasattr(data, 'store'):
+        df = df.merge(data.store.videos[known], on='video_id', how='left')
     return df.reindex(columns=PREDICTION_COLUMNS)
 
+# %% ../nbs/51_training.ipynb #11f4f929
 def predict(
-    detector:Detector,
-    data, # a `Store`, its path, or a dataset of clips
-    video_ids:list|None=None, # of a store; all readable videos if left out
-    batch_size:int=16, # clips
-    name:str|None=None, # what to call the detector in the table; its preset if left out
-) -> pd.DataFrame: # one row a clip
-    "Score every clip."
+    detector: Detector,
+    data,
+    video_ids: list | None = None,
+    batch_size: int = 16,
+    name: str | None = None,
+) -> pd.DataFrame:
+    """Score every clip.
+
+    Args:
+        detector: TODO.
+        data: a `Store`, its path, or a dataset of clips.
+        video_ids: of a store; all readable videos if left out.
+        batch_size: clips.
+        name: what to call the detector in the table; its preset if left out.
+
+    Returns:
+        one row a clip.
+    """
     data = _clips(data, video_ids, detector.config) if _is_store(data) else data
     with progress(total=len(data), desc='score', unit='clip') as bar:
         rows = _scores(detector, data, list(range(len(data))), batch_size, bar)
@@ -88,22 +161,47 @@ def predict(
 # %% ../nbs/51_training.ipynb #400f9ada
 def _save_state(path, net, ema, optimizer, info):
     from safetensors.torch import save_file
-    names = {p: n for n, p in net.named_parameters()}
-    tensors = {f'model.{k}': v for k, v in net.state_dict().items()} | {f'ema.{k}': v for k, v in ema.state_dict().items()}
-    tensors |= {f'optim.{names[p]}/{k}': torch.as_tensor(v) for p, s in optimizer.state.items() for k, v in s.items()}
-    tensors |= {'rng.cpu': torch.get_rng_state()} | {f'rng.cuda{i}': s for i, s in enumerate(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])}
-    with atomic_path(path) as tmp:
-        save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, str(tmp), metadata={'state': json.dumps(info)})
 
+    names = {p: n for n, p in net.named_parameters()}
+    tensors = {f'model.{k}': v for k, v in net.state_dict().items()} | {
+        f'ema.{k}': v for k, v in ema.state_dict().items()
+    }
+    tensors |= {
+        f'optim.{names[p]}/{k}': torch.as_tensor(v)
+        for p, s in optimizer.state.items()
+        for k, v in s.items()
+    }
+    tensors |= {'rng.cpu': torch.get_rng_state()} | {
+        f'rng.cuda{i}': s
+        for i, s in enumerate(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])
+    }
+    with atomic_path(path) as tmp:
+        save_file(
+            {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()},
+            str(tmp),
+            metadata={'state': json.dumps(info)},
+        )
+
+# %% ../nbs/51_training.ipynb #8a9cc577
 def _read_state(path):
     from safetensors import safe_open
-    try:
-        with safe_open(str(path), framework='pt') as f: return json.loads(f.metadata()['state']), {k: f.get_tensor(k) for k in f.keys()}
-    except Exception as e: raise CheckpointError(path, f'not the state of a training run, or damaged ({type(e).__name__}); delete it to start over') from None
 
+    try:
+        with safe_open(str(path), framework='pt') as f:
+            return json.loads(f.metadata()['state']), {k: f.get_tensor(k) for k in f.keys()}
+    except Exception as e:
+        raise CheckpointError(
+            path,
+            f'not the state of a training run, or damaged ({type(e).__name__}); delete it to start over',
+        ) from None
+
+# %% ../nbs/51_training.ipynb #427affbd
 def _restore(tensors, net, ema, optimizer):
-    part = lambda p: {k.removeprefix(p): v for k, v in tensors.items() if k.startswith(p)}
-    net.load_state_dict(part('model.')); ema.load_state_dict(part('ema.'))
+    def part(p):
+        return {k.removeprefix(p): v for k, v in tensors.items() if k.startswith(p)}
+
+    net.load_state_dict(part('model.'))
+    ema.load_state_dict(part('ema.'))
     params = dict(net.named_parameters())
     for key, v in part('optim.').items():
         name, k = key.split('/')
@@ -111,37 +209,58 @@ def _restore(tensors, net, ema, optimizer):
         optimizer.state[p][k] = v.clone() if k == 'step' else torch.empty_like(p).copy_(v)
     torch.set_rng_state(tensors['rng.cpu'])
     for i, s in enumerate(part('rng.cuda').values()):
-        if i < torch.cuda.device_count(): torch.cuda.set_rng_state(s, i)
+        if i < torch.cuda.device_count():
+            torch.cuda.set_rng_state(s, i)
 
+# %% ../nbs/51_training.ipynb #098750d5
 def _same_run(path, here, there):
     differ = [k for k in here if json.loads(json.dumps(here[k])) != there.get(k)]
-    if differ: raise UsageError(f'{path.parent}: holds a run with another {differ[0]} ({there.get(differ[0])}, now {here[differ[0]]}); choose another folder, or resume=False to replace it')
+    if differ:
+        raise UsageError(
+            f'{path.parent}: holds a run with another {differ[0]} ({there.get(differ[0])}, now {here[differ[0]]}); choose another folder, or resume=False to replace it'
+        )
 
 # %% ../nbs/51_training.ipynb #a979d467
 class _Interrupt:
-    "Ctrl-C as a flag."
+    """Ctrl-C as a flag."""
+
     def __enter__(self):
         self.hit, self.old = False, None
-        try: self.old = signal.signal(signal.SIGINT, self._set)
-        except ValueError: pass
+        try:
+            self.old = signal.signal(signal.SIGINT, self._set)
+        except ValueError:
+            pass
         return self
+
     def _set(self, *_):
-        if self.hit: raise KeyboardInterrupt
+        if self.hit:
+            raise KeyboardInterrupt
         self.hit = True
+
     def __exit__(self, *_):
-        if self.old is not None: signal.signal(signal.SIGINT, self.old)
+        if self.old is not None:
+            signal.signal(signal.SIGINT, self.old)
 
 # %% ../nbs/51_training.ipynb #0b8eb8bb
 def _accelerator(mixed_precision):
     from accelerate import Accelerator, DistributedDataParallelKwargs
     from accelerate.state import AcceleratorState
-    if int(os.environ.get('WORLD_SIZE', 1)) == 1: AcceleratorState._reset_state(True)
-    try: return Accelerator(mixed_precision=mixed_precision, cpu=not torch.accelerator.is_available(),
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)])
-    except (ValueError, ImportError) as e: raise UsageError(f'mixed_precision {mixed_precision!r} cannot be used here: {e}') from None
 
+    if int(os.environ.get('WORLD_SIZE', 1)) == 1:
+        AcceleratorState._reset_state(True)
+    try:
+        return Accelerator(
+            mixed_precision=mixed_precision,
+            cpu=not torch.accelerator.is_available(),
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        )
+    except (ValueError, ImportError) as e:
+        raise UsageError(f'mixed_precision {mixed_precision!r} cannot be used here: {e}') from None
+
+# %% ../nbs/51_training.ipynb #c3d3569f
 class _Run:
-    "A training run: networks, optimiser and the place it has reached."
+    """A training run: networks, optimiser and the place it has reached."""
+
     def __init__(self, net, settings, out):
         self.settings, self.out, self.steps = settings, Path(out), 1
         self.acc = _accelerator(settings['mixed_precision'])
@@ -149,195 +268,409 @@ class _Run:
         self.ema = copy.deepcopy(self.net).eval()
         params = [p for p in net.parameters() if p.requires_grad]
         self.params = params
-        self.optimizer = torch.optim.AdamW([dict(params=[p for p in params if p.ndim > 1], weight_decay=settings['weight_decay']),
-            dict(params=[p for p in params if p.ndim < 2], weight_decay=0.)], settings['lr'])
+        self.optimizer = torch.optim.AdamW(
+            [
+                dict(
+                    params=[p for p in params if p.ndim > 1], weight_decay=settings['weight_decay']
+                ),
+                dict(params=[p for p in params if p.ndim < 2], weight_decay=0.0),
+            ],
+            settings['lr'],
+        )
         self.model, self.stepper = self.acc.prepare(self.net, self.optimizer)
-        self.at = dict(epoch=0, batch=0, step=0, best=None, sums=[0., 0.], seconds=0., history=[])
+        self.at = dict(
+            epoch=0, batch=0, step=0, best=None, sums=[0.0, 0.0], seconds=0.0, history=[]
+        )
         self.saved = time.monotonic()
 
     def save(self):
         self.saved = time.monotonic()
-        if not self.acc.is_main_process: return
+        if not self.acc.is_main_process:
+            return
         scaler = self.acc.scaler.state_dict() if self.acc.scaler is not None else None
-        _save_state(self.out/'state.safetensors', self.net, self.ema, self.optimizer, dict(settings=self.settings, at=self.at, scaler=scaler))
+        _save_state(
+            self.out / 'state.safetensors',
+            self.net,
+            self.ema,
+            self.optimizer,
+            dict(settings=self.settings, at=self.at, scaler=scaler),
+        )
 
     def load(self):
-        info, tensors = _read_state(self.out/'state.safetensors')
-        _same_run(self.out/'state.safetensors', self.settings, info['settings'])
+        info, tensors = _read_state(self.out / 'state.safetensors')
+        _same_run(self.out / 'state.safetensors', self.settings, info['settings'])
         _restore(tensors, self.net, self.ema, self.optimizer)
-        if info['scaler'] and self.acc.scaler is not None: self.acc.scaler.load_state_dict(info['scaler'])
+        if info['scaler'] and self.acc.scaler is not None:
+            self.acc.scaler.load_state_dict(info['scaler'])
         self.at = info['at']
 
     def step(self, clips, labels, alone=False):
         s, at = self.settings, self.at
         seed = zlib.crc32(f"{s['seed']}/{at['step']}/{self.acc.process_index}".encode())
-        if alone: clips = [c[seed % len(c)][None] for c in clips]
-        x = augment(clips, self.net.config.texture_size, seed, self.acc.device) if s['augment'] else _plain(clips, self.net.config.texture_size, self.acc.device)
-        for group in self.optimizer.param_groups: group['lr'] = lr_at(at['step'], self.steps, s['lr'], s['warmup'])
+        if alone:
+            clips = [c[seed % len(c)][None] for c in clips]
+        x = (
+            augment(clips, self.net.config.texture_size, seed, self.acc.device)
+            if s['augment']
+            else _plain(clips, self.net.config.texture_size, self.acc.device)
+        )
+        for group in self.optimizer.param_groups:
+            group['lr'] = lr_at(at['step'], self.steps, s['lr'], s['warmup'])
         labels = labels.to(self.acc.device)
-        if alone: loss = frame = F.cross_entropy(self.model(x, alone=True).frame_logits.flatten(0, 1).float(), labels)
+        if alone:
+            loss = frame = F.cross_entropy(
+                self.model(x, alone=True).frame_logits.flatten(0, 1).float(), labels
+            )
         else:
             clip, frame = loss_parts(self.model(x), labels)
-            loss = .7*clip + .3*frame
-        if not math.isfinite(loss.item()): raise UsageError(f'the loss is {loss.item()} at step {at["step"]}: lower the learning rate ({s["lr"]:g})')
+            loss = 0.7 * clip + 0.3 * frame
+        if not math.isfinite(loss.item()):
+            raise UsageError(
+                f'the loss is {loss.item()} at step {at["step"]}: lower the learning rate ({s["lr"]:g})'
+            )
         self.acc.backward(loss)
         self.acc.clip_grad_norm_(self.params, s['clip_norm'])
-        self.stepper.step(); self.stepper.zero_grad()
+        self.stepper.step()
+        self.stepper.zero_grad()
         ema_update(self.ema, self.net, at['step'], s['ema'])
-        at['sums'] = [at['sums'][0] + (math.nan if alone else clip.item()), at['sums'][1] + frame.item()]
-        at['step'] += 1; at['batch'] += 1
+        at['sums'] = [
+            at['sums'][0] + (math.nan if alone else clip.item()),
+            at['sums'][1] + frame.item(),
+        ]
+        at['step'] += 1
+        at['batch'] += 1
 
     def validate(self, data, batch_size):
-        "AUC over videos and over clips, and the mean cross-entropy of the clips, of the averaged weights."
+        """AUC over videos and over clips, and the mean cross-entropy of the clips, of the
+        averaged weights.
+        """
         from accelerate.utils import gather_object
-        if data is None or not len(data): return dict(val_auc=math.nan, val_clip_auc=math.nan, val_loss=math.nan)
+
+        if data is None or not len(data):
+            return dict(val_auc=math.nan, val_clip_auc=math.nan, val_loss=math.nan)
         if self.acc.num_processes > 1:
-            for v in self.ema.state_dict().values(): torch.distributed.broadcast(v, 0)
+            for v in self.ema.state_dict().values():
+                torch.distributed.broadcast(v, 0)
         mine = list(range(self.acc.process_index, len(data), self.acc.num_processes))
         p = _predictions(data, gather_object(_scores(self.ema, data, mine, batch_size)), 'ema')
         both, v = p['label'].nunique() == 2, video_scores(p)
         likely = np.where(p['label'] == FAKE, p['score'], 1 - p['score']).clip(1e-7, 1)
-        return dict(val_auc=auc(v['label'], v['score']) if both else math.nan, val_clip_auc=auc(p['label'], p['score']) if both else math.nan, val_loss=float(-np.log(likely).mean()))
+        return dict(
+            val_auc=auc(v['label'], v['score']) if both else math.nan,
+            val_clip_auc=auc(p['label'], p['score']) if both else math.nan,
+            val_loss=float(-np.log(likely).mean()),
+        )
 
-def _plain(clips, size, device): return torch.stack([resize_clip(c, size) for c in clips]).to(device).float()/255
+# %% ../nbs/51_training.ipynb #b0617d4e
+def _plain(clips, size, device):
+    return torch.stack([resize_clip(c, size) for c in clips]).to(device).float() / 255
 
 # %% ../nbs/51_training.ipynb #00e67ffc
 def _split(data, config, clips_per_video, quiet=False):
-    "Training and validation datasets, and a line on what they hold."
+    """Training and validation datasets, and a line on what they hold."""
     if not _is_store(data):
-        if not hasattr(data, 'keys') or 'train' not in data: raise UsageError("data must be a store, or a dictionary with the datasets 'train' and 'val'")
-        return data['train'], data.get('val'), f'{clip_table(data["train"]).video_id.nunique()} videos'
+        if not hasattr(data, 'keys') or 'train' not in data:
+            raise UsageError(
+                "data must be a store, or a dictionary with the datasets 'train' and 'val'"
+            )
+        return (
+            data['train'],
+            data.get('val'),
+            f'{clip_table(data["train"]).video_id.nunique()} videos',
+        )
     from threedad.corpus import Store
+
     store = data if hasattr(data, 'crops') else Store(data)
     v = store.videos[store.videos['status'] == 'ok']
     ids = {s: v.loc[v['split'] == s, 'video_id'].tolist() for s in ('train', 'val')}
     for s in ids:
-        if not ids[s]: raise UsageError(f'{store.path}: no readable videos in the split {s!r}')
+        if not ids[s]:
+            raise UsageError(f'{store.path}: no readable videos in the split {s!r}')
     t = v[v['split'] == 'train']
     what = f'{", ".join(sorted(t["corpus"].unique()))}: {(t["label"] == REAL).sum()} real and {(t["label"] == FAKE).sum()} fake videos'
-    size = config.texture_size + config.texture_size//16
-    return _clips(store, ids['train'], config, size, clips_per_video=clips_per_video, progress=not quiet), _clips(store, ids['val'], config, clips_per_video=clips_per_video, progress=not quiet), what
+    size = config.texture_size + config.texture_size // 16
+    return (
+        _clips(
+            store, ids['train'], config, size, clips_per_video=clips_per_video, progress=not quiet
+        ),
+        _clips(store, ids['val'], config, clips_per_video=clips_per_video, progress=not quiet),
+        what,
+    )
 
+# %% ../nbs/51_training.ipynb #ce227104
 def _shuffled(table, seed):
-    "Labels of the items after the videos exchanged theirs, independent of the true ones."
+    """Labels of the items after the videos exchanged theirs, independent of the true ones."""
     videos = table.groupby('video_id')['label'].first()
-    r, fakes, share = np.random.default_rng([seed, 7]), (videos == FAKE).sum(), (videos == FAKE).mean()
-    among_real = round((videos == REAL).sum()*share)
+    r, fakes, share = (
+        np.random.default_rng([seed, 7]),
+        (videos == FAKE).sum(),
+        (videos == FAKE).mean(),
+    )
+    among_real = round((videos == REAL).sum() * share)
     given = {}
     for label, n in ((REAL, among_real), (FAKE, fakes - among_real)):
         ids = r.permutation(videos.index[videos == label].to_numpy())
         given |= {v: FAKE for v in ids[:n]} | {v: REAL for v in ids[n:]}
     return table['video_id'].map(given).to_numpy()
 
+# %% ../nbs/51_training.ipynb #92709c40
 def train(
-    data, # a `Store` or its path (splits train and val), or {'train': dataset, 'val': dataset}
-    out:str|Path, # folder of the run: state, best.safetensors, history.parquet
-    preset:str='tiny', # of the detector
-    epochs:int=6,
-    batch_size:int=16, # clips, half real and half fake, in each process
-    lr:float=1e-3, # at the top of the schedule
-    seed:int=0,
-    shuffle_labels:bool=False, # control: exchange the labels of the training videos
-    max_minutes:float|None=None, # stop after this; call again to go on
-    clips_per_epoch:int|None=None, # as many as there are if left out
-    clips_per_video:int|None=None, # of a store, evenly spaced; all if left out
-    augment:bool=True,
-    weight_decay:float=.05,
-    warmup:float=.05, # part of the run
-    texture_epochs:int=8, # before these: epochs in which the texture unit learns alone, from single frames
-    ema:float=.99, # decay of the averaged weights
-    clip_norm:float=1., # of the gradient
-    mixed_precision:str='no', # 'bf16' or 'fp16', as the device allows
-    init:Detector|str|Path|None=None, # weights to start from; random if left out
-    workers:int=0, # processes that load clips
-    save_minutes:float=2., # between states within an epoch
-    resume:bool=True, # go on with the run in `out`
-    quiet:bool=False, # no progress bar
-    **overrides, # settings of the detector
-) -> Detector: # the best of the run, in evaluation mode
-    "Train a detector; call again after any interruption to go on."
+    data,
+    out: str | Path,
+    preset: str = 'tiny',
+    epochs: int = 6,
+    batch_size: int = 16,
+    lr: float = 1e-3,
+    seed: int = 0,
+    shuffle_labels: bool = False,
+    max_minutes: float | None = None,
+    clips_per_epoch: int | None = None,
+    clips_per_video: int | None = None,
+    augment: bool = True,
+    weight_decay: float = 0.05,
+    warmup: float = 0.05,
+    texture_epochs: int = 8,
+    ema: float = 0.99,
+    clip_norm: float = 1.0,
+    mixed_precision: str = 'no',
+    init: Detector | str | Path | None = None,
+    workers: int = 0,
+    save_minutes: float = 2.0,
+    resume: bool = True,
+    quiet: bool = False,
+    **overrides,
+) -> Detector:
+    """Train a detector; call again after any interruption to go on.
+
+    Args:
+        data: a `Store` or its path (splits train and val), or {'train': dataset, 'val': dataset}.
+        out: folder of the run: state, best.safetensors, history.parquet.
+        preset: of the detector.
+        epochs: TODO.
+        batch_size: clips, half real and half fake, in each process.
+        lr: at the top of the schedule.
+        seed: TODO.
+        shuffle_labels: control: exchange the labels of the training videos.
+        max_minutes: stop after this; call again to go on.
+        clips_per_epoch: as many as there are if left out.
+        clips_per_video: of a store, evenly spaced; all if left out.
+        augment: TODO.
+        weight_decay: TODO.
+        warmup: part of the run.
+        texture_epochs: before these: epochs in which the texture unit learns alone, from single
+            frames.
+        ema: decay of the averaged weights.
+        clip_norm: of the gradient.
+        mixed_precision: 'bf16' or 'fp16', as the device allows.
+        init: weights to start from; random if left out.
+        workers: processes that load clips.
+        save_minutes: between states within an epoch.
+        resume: go on with the run in `out`.
+        quiet: no progress bar.
+        **overrides: settings of the detector.
+
+    Returns:
+        the best of the run, in evaluation mode.
+    """
     out = Path(out)
     config = configured(preset, overrides)
     train_set, val_set, what = _split(data, config, clips_per_video, quiet)
     table = clip_table(train_set)
     labels = _shuffled(table, seed) if shuffle_labels else table['label'].to_numpy()
-    if epochs < 1: raise UsageError(f'epochs must be at least 1, not {epochs}')
+    if epochs < 1:
+        raise UsageError(f'epochs must be at least 1, not {epochs}')
     check_batch(batch_size)
     start = Detector.load(init) if isinstance(init, (str, Path)) else init
-    if start is not None and start.config != config: raise UsageError('the weights to start from belong to another configuration')
-    settings = dict(preset=preset, overrides=overrides, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, shuffle_labels=shuffle_labels, clips_per_epoch=clips_per_epoch,
-        augment=augment, weight_decay=weight_decay, warmup=warmup, texture_epochs=texture_epochs, ema=ema, clip_norm=clip_norm, mixed_precision=mixed_precision, pretrained=start is not None,
-        training_clips=len(table), data=zlib.crc32(table.to_csv(index=False).encode()))
+    if start is not None and start.config != config:
+        raise UsageError('the weights to start from belong to another configuration')
+    settings = dict(
+        preset=preset,
+        overrides=overrides,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        seed=seed,
+        shuffle_labels=shuffle_labels,
+        clips_per_epoch=clips_per_epoch,
+        augment=augment,
+        weight_decay=weight_decay,
+        warmup=warmup,
+        texture_epochs=texture_epochs,
+        ema=ema,
+        clip_norm=clip_norm,
+        mixed_precision=mixed_precision,
+        pretrained=start is not None,
+        training_clips=len(table),
+        data=zlib.crc32(table.to_csv(index=False).encode()),
+    )
     seed_everything(seed)
     net = Detector(config)
-    if start is not None: net.load_state_dict(start.state_dict())
+    if start is not None:
+        net.load_state_dict(start.state_dict())
     run = _Run(net, settings, out)
-    if resume and (out/'state.safetensors').exists(): run.load()
+    if resume and (out / 'state.safetensors').exists():
+        run.load()
     out.mkdir(parents=True, exist_ok=True)
-    about = dict(trained_on=what + (' (labels shuffled)' if shuffle_labels else ''), **{k: settings[k] for k in ('seed', 'texture_epochs', 'epochs', 'batch_size', 'lr', 'shuffle_labels', 'training_clips')})
-    _fit(run, LabelledClips(train_set, labels, performances(train_set)), val_set, about, max_minutes, save_minutes, workers, quiet)
-    return Detector.load(out/'best.safetensors')
+    about = dict(
+        trained_on=what + (' (labels shuffled)' if shuffle_labels else ''),
+        **{
+            k: settings[k]
+            for k in (
+                'seed',
+                'texture_epochs',
+                'epochs',
+                'batch_size',
+                'lr',
+                'shuffle_labels',
+                'training_clips',
+            )
+        },
+    )
+    _fit(
+        run,
+        LabelledClips(train_set, labels, performances(train_set)),
+        val_set,
+        about,
+        max_minutes,
+        save_minutes,
+        workers,
+        quiet,
+    )
+    return Detector.load(out / 'best.safetensors')
 
 # %% ../nbs/51_training.ipynb #872722e3
 def _batches(items, s, epoch, by_frame):
-    "Batches of an epoch; single frames come in twice as many at once, and every frame has its turn."
+    """Batches of an epoch.
+
+    Single frames come in twice as many at once, and every frame has its turn.
+    """
     size, n = s['batch_size'], s['clips_per_epoch'] or len(items)
-    if by_frame: size, n = 2*size, n*len(items[0][0])
+    if by_frame:
+        size, n = 2 * size, n * len(items[0][0])
     return balanced_batches(items.labels, size, (s['seed'], epoch), n, items.keys)
 
-def _per_epoch(items, s, by_frame): return len(_batches(items, s, 0, by_frame))
+# %% ../nbs/51_training.ipynb #e57bd352
+def _per_epoch(items, s, by_frame):
+    return len(_batches(items, s, 0, by_frame))
 
+# %% ../nbs/51_training.ipynb #160e64fe
 def _loss(at, by_frame):
-    clip, frame = (v/max(at['batch'], 1) for v in at['sums'])
-    return frame if by_frame else .7*clip + .3*frame
+    clip, frame = (v / max(at['batch'], 1) for v in at['sums'])
+    return frame if by_frame else 0.7 * clip + 0.3 * frame
 
+# %% ../nbs/51_training.ipynb #62fdfcb1
 def _fit(run, items, val_set, about, max_minutes, save_minutes, workers, quiet):
     s, at, acc, began = run.settings, run.at, run.acc, time.monotonic()
     world, epochs = acc.num_processes, s['epochs']
     alone = s['texture_epochs']
-    total = alone*max(1, _per_epoch(items, s, True)//world) + epochs*max(1, _per_epoch(items, s, False)//world)
+    total = alone * max(1, _per_epoch(items, s, True) // world) + epochs * max(
+        1, _per_epoch(items, s, False) // world
+    )
     run.steps = total
-    with _Interrupt() as stop, progress(total=total, desc='train', unit='step', disable=quiet or not acc.is_main_process) as bar:
-        if at['step']: bar.update(at['step']); bar.unpause()
+    with (
+        _Interrupt() as stop,
+        progress(
+            total=total, desc='train', unit='step', disable=quiet or not acc.is_main_process
+        ) as bar,
+    ):
+        if at['step']:
+            bar.update(at['step'])
+            bar.unpause()
         while at['epoch'] < alone + epochs:
             by_frame = at['epoch'] < alone
             per_epoch = _per_epoch(items, s, by_frame)
             tick, first = time.monotonic(), at['batch']
             batches = _batches(items, s, at['epoch'], by_frame)
-            mine = batches[acc.process_index:len(batches)//world*world or None:world][at['batch']:]
-            loader = torch.utils.data.DataLoader(items, batch_sampler=mine, collate_fn=collate, num_workers=workers, generator=torch.Generator())
+            mine = batches[acc.process_index : len(batches) // world * world or None : world][
+                at['batch'] :
+            ]
+            loader = torch.utils.data.DataLoader(
+                items,
+                batch_sampler=mine,
+                collate_fn=collate,
+                num_workers=workers,
+                generator=torch.Generator(),
+            )
             for clips, labels in loader:
                 run.step(clips, labels, by_frame)
-                bar.update(); bar.set_postfix(epoch=f'{at["epoch"] + 1}/{alone + epochs}', loss=f'{_loss(at, by_frame):.3f}')
-                late = world == 1 and max_minutes is not None and time.monotonic() - began > 60*max_minutes
+                bar.update()
+                bar.set_postfix(
+                    epoch=f'{at["epoch"] + 1}/{alone + epochs}', loss=f'{_loss(at, by_frame):.3f}'
+                )
+                late = (
+                    world == 1
+                    and max_minutes is not None
+                    and time.monotonic() - began > 60 * max_minutes
+                )
                 now = world == 1 and stop.hit
-                if now or late or time.monotonic() - run.saved > 60*save_minutes: run.save()
-                if now: raise KeyboardInterrupt
-                if late and at['batch'] < per_epoch//world: return _keep(run, about, None)
+                if now or late or time.monotonic() - run.saved > 60 * save_minutes:
+                    run.save()
+                if now:
+                    raise KeyboardInterrupt
+                if late and at['batch'] < per_epoch // world:
+                    return _keep(run, about, None)
             seconds, done = time.monotonic() - tick, at['batch'] - first
-            _close_epoch(run, None if by_frame else val_set, about, dict(seconds=seconds, clips_per_second=done*world*s['batch_size']/max(seconds, 1e-9)))
-            if _any(acc, stop.hit): raise KeyboardInterrupt
-            if _any(acc, max_minutes is not None and time.monotonic() - began > 60*max_minutes): return
+            _close_epoch(
+                run,
+                None if by_frame else val_set,
+                about,
+                dict(
+                    seconds=seconds,
+                    clips_per_second=done * world * s['batch_size'] / max(seconds, 1e-9),
+                ),
+            )
+            if _any(acc, stop.hit):
+                raise KeyboardInterrupt
+            if _any(acc, max_minutes is not None and time.monotonic() - began > 60 * max_minutes):
+                return
 
-def _any(acc, flag): return bool(acc.gather(torch.tensor([float(flag)], device=acc.device)).any())
+# %% ../nbs/51_training.ipynb #8c78ae90
+def _any(acc, flag):
+    return bool(acc.gather(torch.tensor([float(flag)], device=acc.device)).any())
 
+# %% ../nbs/51_training.ipynb #f344d768
 def _close_epoch(run, val_set, about, speed):
-    "Validate, write the history, keep the best, and save the state last."
+    """Validate, write the history, keep the best, and save the state last."""
     at, n = run.at, run.at['batch']
-    clip, frame = (v/max(n, 1) for v in at['sums'])
-    row = dict(epoch=at['epoch'] + 1, step=at['step'], lr=run.optimizer.param_groups[0]['lr'], loss=_loss(at, val_set is None), clip_loss=clip, frame_loss=frame,
-        **(dict.fromkeys(['val_auc', 'val_clip_auc', 'val_loss'], math.nan) if val_set is None else run.validate(val_set, run.settings['batch_size'])), **speed)
+    clip, frame = (v / max(n, 1) for v in at['sums'])
+    row = dict(
+        epoch=at['epoch'] + 1,
+        step=at['step'],
+        lr=run.optimizer.param_groups[0]['lr'],
+        loss=_loss(at, val_set is None),
+        clip_loss=clip,
+        frame_loss=frame,
+        **(
+            dict.fromkeys(['val_auc', 'val_clip_auc', 'val_loss'], math.nan)
+            if val_set is None
+            else run.validate(val_set, run.settings['batch_size'])
+        ),
+        **speed,
+    )
     rank = [round(row['val_auc'], 6), -row['val_loss']] if math.isfinite(row['val_auc']) else None
     row['best'] = rank is None or at['best'] is None or rank > at['best']
     at['history'].append(row)
-    if row['best']: at['best'] = rank; _keep(run, about, row)
-    at.update(epoch=at['epoch'] + 1, batch=0, sums=[0., 0.])
-    if run.acc.is_main_process: write_table(pd.DataFrame(at['history']), run.out/'history.parquet')
+    if row['best']:
+        at['best'] = rank
+        _keep(run, about, row)
+    at.update(epoch=at['epoch'] + 1, batch=0, sums=[0.0, 0.0])
+    if run.acc.is_main_process:
+        write_table(pd.DataFrame(at['history']), run.out / 'history.parquet')
     run.save()
     run.acc.wait_for_everyone()
 
+# %% ../nbs/51_training.ipynb #5a158fda
 def _keep(run, about, row):
-    "Write the averaged weights as the best so far; without a row, only if there are none yet."
-    path = run.out/'best.safetensors'
-    if not run.acc.is_main_process or (row is None and run.at['history']): return
-    run.ema.save(path, **about, **({k: row[k] for k in ('epoch', 'step', 'val_auc', 'val_loss')} if row else dict(epoch=0, step=run.at['step'])))
+    """Write the averaged weights as the best so far; without a row, only if there are none yet."""
+    path = run.out / 'best.safetensors'
+    if not run.acc.is_main_process or (row is None and run.at['history']):
+        return
+    run.ema.save(
+        path,
+        **about,
+        **(
+            {k: row[k] for k in ('epoch', 'step', 'val_auc', 'val_loss')}
+            if row
+            else dict(epoch=0, step=run.at['step'])
+        ),
+    )

@@ -19,144 +19,296 @@ from .core import UsageError
 from .morphable import MorphableModel, euler_to_matrix, pack62, project
 
 # %% ../nbs/13_trajectory.ipynb #315bed06
-ACTION_COLUMNS = ['browDownLeft', 'browDownRight', 'browInnerUp', 'browOuterUpLeft', 'browOuterUpRight', 'cheekPuff', 'cheekSquintLeft', 'cheekSquintRight',
-    'eyeBlinkLeft', 'eyeBlinkRight', 'eyeLookDownLeft', 'eyeLookDownRight', 'eyeLookInLeft', 'eyeLookInRight', 'eyeLookOutLeft', 'eyeLookOutRight',
-    'eyeLookUpLeft', 'eyeLookUpRight', 'eyeSquintLeft', 'eyeSquintRight', 'eyeWideLeft', 'eyeWideRight', 'jawForward', 'jawLeft', 'jawOpen', 'jawRight',
-    'mouthClose', 'mouthDimpleLeft', 'mouthDimpleRight', 'mouthFrownLeft', 'mouthFrownRight', 'mouthFunnel', 'mouthLeft', 'mouthLowerDownLeft',
-    'mouthLowerDownRight', 'mouthPressLeft', 'mouthPressRight', 'mouthPucker', 'mouthRight', 'mouthRollLower', 'mouthRollUpper', 'mouthShrugLower',
-    'mouthShrugUpper', 'mouthSmileLeft', 'mouthSmileRight', 'mouthStretchLeft', 'mouthStretchRight', 'mouthUpperUpLeft', 'mouthUpperUpRight',
-    'noseSneerLeft', 'noseSneerRight', 'tongueOut']
+ACTION_COLUMNS = [
+    'browDownLeft',
+    'browDownRight',
+    'browInnerUp',
+    'browOuterUpLeft',
+    'browOuterUpRight',
+    'cheekPuff',
+    'cheekSquintLeft',
+    'cheekSquintRight',
+    'eyeBlinkLeft',
+    'eyeBlinkRight',
+    'eyeLookDownLeft',
+    'eyeLookDownRight',
+    'eyeLookInLeft',
+    'eyeLookInRight',
+    'eyeLookOutLeft',
+    'eyeLookOutRight',
+    'eyeLookUpLeft',
+    'eyeLookUpRight',
+    'eyeSquintLeft',
+    'eyeSquintRight',
+    'eyeWideLeft',
+    'eyeWideRight',
+    'jawForward',
+    'jawLeft',
+    'jawOpen',
+    'jawRight',
+    'mouthClose',
+    'mouthDimpleLeft',
+    'mouthDimpleRight',
+    'mouthFrownLeft',
+    'mouthFrownRight',
+    'mouthFunnel',
+    'mouthLeft',
+    'mouthLowerDownLeft',
+    'mouthLowerDownRight',
+    'mouthPressLeft',
+    'mouthPressRight',
+    'mouthPucker',
+    'mouthRight',
+    'mouthRollLower',
+    'mouthRollUpper',
+    'mouthShrugLower',
+    'mouthShrugUpper',
+    'mouthSmileLeft',
+    'mouthSmileRight',
+    'mouthStretchLeft',
+    'mouthStretchRight',
+    'mouthUpperUpLeft',
+    'mouthUpperUpRight',
+    'noseSneerLeft',
+    'noseSneerRight',
+    'tongueOut',
+]
 POSE_COLUMNS = ['yaw', 'pitch', 'roll', 'scale', 'tx', 'ty']
 IDENTITY_COLUMNS = [f'id_{i:02d}' for i in range(40)]
 EXPRESSION_COLUMNS = [f'exp_{i:02d}' for i in range(10)]
 BOX_COLUMNS = ['x0', 'y0', 'x1', 'y1']
-TRAJECTORY_COLUMNS = (['video_id', 'frame', 'time'] + POSE_COLUMNS + IDENTITY_COLUMNS + EXPRESSION_COLUMNS + ACTION_COLUMNS
-                      + ['residual', 'residual_actions', 'identity_drift'] + BOX_COLUMNS)
+TRAJECTORY_COLUMNS = (
+    ['video_id', 'frame', 'time']
+    + POSE_COLUMNS
+    + IDENTITY_COLUMNS
+    + EXPRESSION_COLUMNS
+    + ACTION_COLUMNS
+    + ['residual', 'residual_actions', 'identity_drift']
+    + BOX_COLUMNS
+)
 
+# %% ../nbs/13_trajectory.ipynb #b6bf65da
 @dataclass
 class Trajectory:
-    "The 3DMM coefficients of one face over the frames of one video."
-    table: pd.DataFrame                     # one row a tracked frame, `TRAJECTORY_COLUMNS`
-    errors: pd.DataFrame | None = None      # standard errors, row by row: pose, identity, expression, actions
-    residuals: np.ndarray | None = None     # T x 478 distances of the landmarks from the model with its actions, inter-ocular distances; NaN where unreliable
-    free_identity: np.ndarray | None = None # T x 40, the identity of each frame (or window) alone
+    """The 3DMM coefficients of one face over the frames of one video.
 
-    def __len__(self): return len(self.table)
-    @property
-    def scale(self) -> np.ndarray: return self.table['scale'].to_numpy(float)
-    @property
-    def rotation(self) -> np.ndarray: return euler_to_matrix(*np.radians(self.table[['yaw', 'pitch', 'roll']].to_numpy(float)).T)
-    @property
-    def translation(self) -> np.ndarray: return self.table[['tx', 'ty']].to_numpy(float)
-    @property
-    def identity(self) -> np.ndarray: return self.table[IDENTITY_COLUMNS].to_numpy(np.float32)
-    @property
-    def expression(self) -> np.ndarray: return self.table[EXPRESSION_COLUMNS].to_numpy(np.float32)
-    @property
-    def actions(self) -> np.ndarray: return self.table[ACTION_COLUMNS].to_numpy(np.float32)
+    Attributes:
+        table: one row a tracked frame, `TRAJECTORY_COLUMNS`.
+        errors: standard errors, row by row: pose, identity, expression, actions.
+        residuals: T x 478 distances of the landmarks from the model with its actions, inter-ocular
+            distances; NaN where unreliable.
+        free_identity: T x 40, the identity of each frame (or window) alone.
+    """
 
-    def params62(self) -> np.ndarray: # T x 62
-        "Pose, shape and expression as the 62 numbers of 3DDFA."
+    table: pd.DataFrame
+    errors: pd.DataFrame | None = None
+    residuals: np.ndarray | None = None
+    free_identity: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.table)
+
+    @property
+    def scale(self) -> np.ndarray:
+        return self.table['scale'].to_numpy(float)
+
+    @property
+    def rotation(self) -> np.ndarray:
+        return euler_to_matrix(*np.radians(self.table[['yaw', 'pitch', 'roll']].to_numpy(float)).T)
+
+    @property
+    def translation(self) -> np.ndarray:
+        return self.table[['tx', 'ty']].to_numpy(float)
+
+    @property
+    def identity(self) -> np.ndarray:
+        return self.table[IDENTITY_COLUMNS].to_numpy(np.float32)
+
+    @property
+    def expression(self) -> np.ndarray:
+        return self.table[EXPRESSION_COLUMNS].to_numpy(np.float32)
+
+    @property
+    def actions(self) -> np.ndarray:
+        return self.table[ACTION_COLUMNS].to_numpy(np.float32)
+
+    def params62(self) -> np.ndarray:
+        """Pose, shape and expression as the 62 numbers of 3DDFA.
+
+        Returns:
+            T x 62.
+        """
         return pack62(self.scale, self.rotation, self.translation, self.identity, self.expression)
 
-    def points(self,
-        rows=slice(None),                   # which frames
-        model: MorphableModel | None = None,
-        use: str = 'actions',               # 'actions' or 'expression'
-    ) -> np.ndarray:                        # T x V x 3: pixel x, pixel y, depth
-        "Every vertex of the fitted head, projected to the image."
+    def points(
+        self, rows=slice(None), model: MorphableModel | None = None, use: str = 'actions'
+    ) -> np.ndarray:
+        """Every vertex of the fitted head, projected to the image.
+
+        Args:
+            rows: which frames.
+            model: TODO.
+            use: 'actions' or 'expression'.
+
+        Returns:
+            T x V x 3: pixel x, pixel y, depth.
+        """
         model = model or MorphableModel.load()
         X = model.vertices(identity=self.identity[rows], **{use: getattr(self, use)[rows]})
         return project(X, self.scale[rows], self.rotation[rows], self.translation[rows])
 
     def __repr__(self):
         t = self.table
-        if not len(t): return 'Trajectory: no frames'
-        return (f'Trajectory of {t.video_id.iloc[0]}: {len(t)} frames, yaw {t.yaw.min():.0f}..{t.yaw.max():.0f}°, pitch {t.pitch.min():.0f}..{t.pitch.max():.0f}°, '
-                f'residual {t.residual.median():.2%} of the inter-ocular distance')
+        if not len(t):
+            return 'Trajectory: no frames'
+        return (
+            f'Trajectory of {t.video_id.iloc[0]}: {len(t)} frames, yaw {t.yaw.min():.0f}..{t.yaw.max():.0f}°, pitch {t.pitch.min():.0f}..{t.pitch.max():.0f}°, '
+            f'residual {t.residual.median():.2%} of the inter-ocular distance'
+        )
 
 # %% ../nbs/13_trajectory.ipynb #7bc5daa8
-def _columns(table, columns, default): # names that exist, or one line that says which do not
-    columns = list(default) if columns is None else [columns] if isinstance(columns, str) else list(columns)
-    if missing := [c for c in ['frame', 'time', *columns] if c not in table]: raise UsageError(f"the trajectory has no column {', '.join(missing)}")
+def _columns(table, columns, default):
+    """Names that exist, or one line that says which do not."""
+    columns = (
+        list(default)
+        if columns is None
+        else [columns]
+        if isinstance(columns, str)
+        else list(columns)
+    )
+    if missing := [c for c in ['frame', 'time', *columns] if c not in table]:
+        raise UsageError(f"the trajectory has no column {', '.join(missing)}")
     return columns
 
-def _runs(frame, time, ok=None): # -> index arrays of consecutive frames; rows where ok is False belong to none
+# %% ../nbs/13_trajectory.ipynb #09894ec9
+def _runs(frame, time, ok=None):
+    """Return index arrays of consecutive frames; rows where ok is False belong to none."""
     i = np.arange(len(frame)) if ok is None else np.flatnonzero(ok)
     step = np.diff(frame[i])
     broken = (step != (step[step > 0].min() if (step > 0).any() else 1)) | (np.diff(time[i]) <= 0)
     return np.split(i, np.flatnonzero(broken) + 1) if len(i) else []
 
-def _unwrapped(table, columns, run): # n x k float64, angles in degrees made continuous
+# %% ../nbs/13_trajectory.ipynb #3caaa4ff
+def _unwrapped(table, columns, run):
+    """n x k float64, angles in degrees made continuous."""
     x = table[columns].to_numpy(float)[run]
     for k, c in enumerate(columns):
-        if c in ('yaw', 'pitch', 'roll') and (ok := np.isfinite(x[:, k])).any(): x[ok, k] = np.unwrap(x[ok, k], period=360)
+        if c in ('yaw', 'pitch', 'roll') and (ok := np.isfinite(x[:, k])).any():
+            x[ok, k] = np.unwrap(x[ok, k], period=360)
     return x
 
+# %% ../nbs/13_trajectory.ipynb #7410daea
 @patch
-def runs(self: Trajectory,
-    columns: list[str] | None = None, # rows without any value here belong to no run
-) -> list[np.ndarray]:                # row numbers, one array a run
-    "The stretches of consecutive frames."
+def runs(self: Trajectory, columns: list[str] | None = None) -> list[np.ndarray]:
+    """The stretches of consecutive frames.
+
+    Args:
+        columns: rows without any value here belong to no run.
+
+    Returns:
+        row numbers, one array a run.
+    """
     t = self.table
-    return _runs(t['frame'].to_numpy(), t['time'].to_numpy(float), t[_columns(t, columns, [])].notna().any(axis=1).to_numpy() if columns else None)
+    return _runs(
+        t['frame'].to_numpy(),
+        t['time'].to_numpy(float),
+        t[_columns(t, columns, [])].notna().any(axis=1).to_numpy() if columns else None,
+    )
 
 # %% ../nbs/13_trajectory.ipynb #0e7d1ca4
-def _local(t, x, n, degree, order): # t: m, x: m x k -> m x k: derivative of the polynomial through n neighbours, at each t
+def _local(t, x, n, degree, order):
+    """t: m, x: m x k -> m x k: derivative of the polynomial through n neighbours, at each t."""
     m = len(t)
     n = min(n, m)
     degree = min(degree, n - 1)
-    at = np.clip(np.arange(m) - n//2, 0, m - n)[:, None] + np.arange(n)
-    h = np.median(np.diff(t)) if m > 1 else 1.
-    V = ((t[at] - t[:, None])/h)[..., None]**np.arange(degree + 1)
-    weights = np.linalg.pinv(V)[:, order]*math.factorial(order)/h**order
+    at = np.clip(np.arange(m) - n // 2, 0, m - n)[:, None] + np.arange(n)
+    h = np.median(np.diff(t)) if m > 1 else 1.0
+    V = ((t[at] - t[:, None]) / h)[..., None] ** np.arange(degree + 1)
+    weights = np.linalg.pinv(V)[:, order] * math.factorial(order) / h**order
     return np.einsum('mn,mnk->mk', weights, x[at] - x[:, None]) + (x if order == 0 else 0)
 
 # %% ../nbs/13_trajectory.ipynb #b40fc158
 @patch
-def smooth(self: Trajectory,
-    columns: list[str] | None = None, # pose, expression and actions by default
-    seconds: float = .2,              # width of the window; at least 4 frames, or nothing is smoothed
-    degree: int = 2,                  # of the local polynomial
-) -> Trajectory:                      # a new one; this one is left as it is
-    "Smooth columns by local polynomials (Savitzky-Golay)."
+def smooth(
+    self: Trajectory, columns: list[str] | None = None, seconds: float = 0.2, degree: int = 2
+) -> Trajectory:
+    """Smooth columns by local polynomials (Savitzky-Golay).
+
+    Args:
+        columns: pose, expression and actions by default.
+        seconds: width of the window; at least 4 frames, or nothing is smoothed.
+        degree: of the local polynomial.
+
+    Returns:
+        a new one; this one is left as it is.
+    """
     t = self.table.copy()
-    columns = _columns(t, columns, [c for c in POSE_COLUMNS + EXPRESSION_COLUMNS + ACTION_COLUMNS if c in t])
-    if not seconds > 0 or degree < 0: raise UsageError(f'cannot smooth over {seconds} seconds with degree {degree}')
+    columns = _columns(
+        t, columns, [c for c in POSE_COLUMNS + EXPRESSION_COLUMNS + ACTION_COLUMNS if c in t]
+    )
+    if not seconds > 0 or degree < 0:
+        raise UsageError(f'cannot smooth over {seconds} seconds with degree {degree}')
     time, out = t['time'].to_numpy(float), t[columns].to_numpy(float, copy=True)
     for run in self.runs(columns):
-        n = 2*int(seconds/2/np.median(np.diff(time[run])) + 1e-6) + 1 if len(run) > 1 else 1
+        n = 2 * int(seconds / 2 / np.median(np.diff(time[run])) + 1e-6) + 1 if len(run) > 1 else 1
         out[run] = _local(time[run], _unwrapped(t, columns, run), n, degree, 0)
     t[columns] = out.astype(np.float32)
     return Trajectory(t.copy())
 
 # %% ../nbs/13_trajectory.ipynb #e71b67f4
 @patch
-def resample(self: Trajectory,
-    fps: float | None = None, # rows a second; the median rate of the video by default
-    fill: float = 0.,         # gaps up to this many seconds are interpolated, and marked
-) -> Trajectory:              # with the columns `source` and `filled`
-    "The trajectory on an even grid of times; gaps are NaN."
-    t = self.table.drop(columns=['source', 'filled'], errors='ignore').dropna(subset=['time']).drop_duplicates('time').sort_values('time')
-    if not len(t): raise UsageError('no frames to resample')
+def resample(self: Trajectory, fps: float | None = None, fill: float = 0.0) -> Trajectory:
+    """The trajectory on an even grid of times; gaps are NaN.
+
+    Args:
+        fps: rows a second; the median rate of the video by default.
+        fill: gaps up to this many seconds are interpolated, and marked.
+
+    Returns:
+        with the columns `source` and `filled`.
+    """
+    t = (
+        self.table.drop(columns=['source', 'filled'], errors='ignore')
+        .dropna(subset=['time'])
+        .drop_duplicates('time')
+        .sort_values('time')
+    )
+    if not len(t):
+        raise UsageError('no frames to resample')
     time = t['time'].to_numpy(float)
-    fps = fps or (1/float(np.median(np.diff(time))) if len(time) > 1 else 1.)
-    if not fps > 0 or fill < 0: raise UsageError(f'cannot resample at {fps} fps, filling {fill} seconds')
-    grid = time[0] + np.arange(int(np.floor((time[-1] - time[0])*fps + .5)) + 1)/fps
-    right = np.clip(np.searchsorted(time, grid), 1, max(len(time) - 1, 1)) if len(time) > 1 else np.zeros(len(grid), int)
+    fps = fps or (1 / float(np.median(np.diff(time))) if len(time) > 1 else 1.0)
+    if not fps > 0 or fill < 0:
+        raise UsageError(f'cannot resample at {fps} fps, filling {fill} seconds')
+    grid = time[0] + np.arange(int(np.floor((time[-1] - time[0]) * fps + 0.5)) + 1) / fps
+    right = (
+        np.clip(np.searchsorted(time, grid), 1, max(len(time) - 1, 1))
+        if len(time) > 1
+        else np.zeros(len(grid), int)
+    )
     left = np.maximum(right - 1, 0)
     near = np.where(grid - time[left] <= time[right] - grid, left, right)
-    here = np.abs(grid - time[near]) <= (.5 + 1e-6)/fps
-    filled = ~here & (time[right] - time[left] <= fill + 1e-9) & (grid > time[left]) & (grid < time[right])
+    here = np.abs(grid - time[near]) <= (0.5 + 1e-6) / fps
+    filled = (
+        ~here
+        & (time[right] - time[left] <= fill + 1e-9)
+        & (grid > time[left])
+        & (grid < time[right])
+    )
     numbers = [c for c in t.select_dtypes('number') if c not in ('frame', 'time')]
-    w = ((grid - time[left])/np.maximum(time[right] - time[left], 1e-12))[filled, None]
+    w = ((grid - time[left]) / np.maximum(time[right] - time[left], 1e-12))[filled, None]
     x, values = _unwrapped(t, numbers, np.arange(len(t))), t[numbers].to_numpy(float)[near]
     values[~here] = np.nan
-    values[filled] = (1 - w)*x[left[filled]] + w*x[right[filled]]
+    values[filled] = (1 - w) * x[left[filled]] + w * x[right[filled]]
     values = pd.DataFrame(values.astype(np.float32), columns=numbers)
-    for c in {'yaw', 'pitch', 'roll'} & set(numbers): values.loc[filled, c] = (values.loc[filled, c] + 180) % 360 - 180
+    for c in {'yaw', 'pitch', 'roll'} & set(numbers):
+        values.loc[filled, c] = (values.loc[filled, c] + 180) % 360 - 180
     rest = t.drop(columns=numbers).iloc[near].reset_index(drop=True)
-    rest = rest.assign(frame=np.arange(len(grid), dtype=np.int32), time=grid, source=np.where(here, rest['frame'], -1).astype(np.int32), filled=filled)
+    rest = rest.assign(
+        frame=np.arange(len(grid), dtype=np.int32),
+        time=grid,
+        source=np.where(here, rest['frame'], -1).astype(np.int32),
+        filled=filled,
+    )
     return Trajectory(pd.concat([rest, values], axis=1)[[*t, 'source', 'filled']])
 
 # %% ../nbs/13_trajectory.ipynb #2026d53c
@@ -165,145 +317,261 @@ def _derivative(self, columns, order, n):
     t = self.table[['frame', 'time']].copy()
     time, out = t['time'].to_numpy(float), np.full((len(t), len(columns)), np.nan)
     for run in self.runs(columns):
-        if len(run) >= n: out[run[n//2:-(n//2)]] = _local(time[run], _unwrapped(self.table, columns, run), n, n - 1, order)[n//2:-(n//2)]
+        if len(run) >= n:
+            out[run[n // 2 : -(n // 2)]] = _local(
+                time[run], _unwrapped(self.table, columns, run), n, n - 1, order
+            )[n // 2 : -(n // 2)]
     return t.assign(**dict(zip(columns, out.T)))
 
+# %% ../nbs/13_trajectory.ipynb #906fc4ba
 @patch
-def velocity(self: Trajectory,
-    columns: list[str] | None = None, # the pose by default
-) -> pd.DataFrame:                    # frame, time, and each column's change a second
-    "First derivative in time, from three frames."
+def velocity(self: Trajectory, columns: list[str] | None = None) -> pd.DataFrame:
+    """First derivative in time, from three frames.
+
+    Args:
+        columns: the pose by default.
+
+    Returns:
+        frame, time, and each column's change a second.
+    """
     return _derivative(self, columns, 1, 3)
 
+# %% ../nbs/13_trajectory.ipynb #8882623f
 @patch
-def jerk(self: Trajectory,
-    columns: list[str] | None = None, # the pose by default
-) -> pd.DataFrame:                    # frame, time, and each column's third derivative, per second cubed
-    "Third derivative in time, from five frames."
+def jerk(self: Trajectory, columns: list[str] | None = None) -> pd.DataFrame:
+    """Third derivative in time, from five frames.
+
+    Args:
+        columns: the pose by default.
+
+    Returns:
+        frame, time, and each column's third derivative, per second cubed.
+    """
     return _derivative(self, columns, 3, 5)
 
 # %% ../nbs/13_trajectory.ipynb #a4723ad3
 @patch
-def spectrum(self: Trajectory,
-    columns: list[str] | None = None, # yaw, pitch and roll by default
-    window: float = 4.,               # seconds of a Welch window; a shorter video is one window
-    method: str = 'auto',             # 'welch', 'lomb', or whichever suits the times
-) -> pd.DataFrame:                    # `hz`, and for each column its power density, unit squared per Hz
-    "Power over frequency."
+def spectrum(
+    self: Trajectory, columns: list[str] | None = None, window: float = 4.0, method: str = 'auto'
+) -> pd.DataFrame:
+    """Power over frequency.
+
+    Args:
+        columns: yaw, pitch and roll by default.
+        window: seconds of a Welch window; a shorter video is one window.
+        method: 'welch', 'lomb', or whichever suits the times.
+
+    Returns:
+        `hz`, and for each column its power density, unit squared per Hz.
+    """
     from scipy.signal import lombscargle, welch
+
     columns = _columns(self.table, columns, ['yaw', 'pitch', 'roll'])
     t = self.table.dropna(subset=['time', *columns])
-    if len(t) < 8: raise UsageError(f"a spectrum needs 8 frames with values of {', '.join(columns)}; there are {len(t)}")
+    if len(t) < 8:
+        raise UsageError(
+            f"a spectrum needs 8 frames with values of {', '.join(columns)}; there are {len(t)}"
+        )
     time, frame = t['time'].to_numpy(float), t['frame'].to_numpy()
-    dt = (time[-1] - time[0])/(len(t) - 1)
-    even = len(_runs(frame, time)) == 1 and np.abs(np.diff(time) - dt).max() < .06*dt
-    if method not in ('auto', 'welch', 'lomb'): raise UsageError(f"method is 'auto', 'welch' or 'lomb', not {method!r}")
-    if method == 'welch' and not even: raise UsageError("Welch's method needs even times without gaps: resample first, or use 'lomb'")
-    x, line = _unwrapped(t, columns, np.arange(len(t))), np.stack([np.ones(len(t)), time - time.mean()], 1)
+    dt = (time[-1] - time[0]) / (len(t) - 1)
+    even = len(_runs(frame, time)) == 1 and np.abs(np.diff(time) - dt).max() < 0.06 * dt
+    if method not in ('auto', 'welch', 'lomb'):
+        raise UsageError(f"method is 'auto', 'welch' or 'lomb', not {method!r}")
+    if method == 'welch' and not even:
+        raise UsageError(
+            "Welch's method needs even times without gaps: resample first, or use 'lomb'"
+        )
+    x, line = (
+        _unwrapped(t, columns, np.arange(len(t))),
+        np.stack([np.ones(len(t)), time - time.mean()], 1),
+    )
     x = x - line @ np.linalg.lstsq(line, x, rcond=None)[0]
     if even and method != 'lomb':
-        f, S = welch(x, 1/dt, nperseg=min(len(t), max(8, round(window/dt))), axis=0)
+        f, S = welch(x, 1 / dt, nperseg=min(len(t), max(8, round(window / dt))), axis=0)
         f, S = f[1:], S[1:]
     else:
-        f = np.arange(1, len(t)//2 + 1)/(len(t)*dt)
-        S = np.stack([2*dt*lombscargle(time, y, 2*np.pi*f) for y in x.T], 1)
+        f = np.arange(1, len(t) // 2 + 1) / (len(t) * dt)
+        S = np.stack([2 * dt * lombscargle(time, y, 2 * np.pi * f) for y in x.T], 1)
     return pd.DataFrame(dict(hz=f) | dict(zip(columns, S.T)))
 
 # %% ../nbs/13_trajectory.ipynb #587f82de
-def _crossing(t, x, i, j, level): # the time at which x passes level between frames i and j
-    return t[i] + (t[j] - t[i])*(level - x[i])/(x[j] - x[i])
+def _crossing(t, x, i, j, level):
+    """The time at which x passes level between frames i and j."""
+    return t[i] + (t[j] - t[i]) * (level - x[i]) / (x[j] - x[i])
 
+# %% ../nbs/13_trajectory.ipynb #190b90dd
 def _events(self, columns, high, low, rest):
     columns = [c for c in columns if c in self.table] or columns
     _columns(self.table, columns, columns)
-    if not 0 < low <= high: raise UsageError(f'thresholds must be 0 < low <= high, not low={low}, high={high}')
-    t, frame, x = *(self.table[c].to_numpy(float) for c in ('time', 'frame')), self.table[columns].astype(float).mean(axis=1).to_numpy()
+    if not 0 < low <= high:
+        raise UsageError(f'thresholds must be 0 < low <= high, not low={low}, high={high}')
+    t, frame, x = (
+        *(self.table[c].to_numpy(float) for c in ('time', 'frame')),
+        self.table[columns].astype(float).mean(axis=1).to_numpy(),
+    )
     ok, rows = np.isfinite(x), []
     x = x - np.quantile(x[ok], rest) if ok.any() else x
     for run in _runs(frame, t, ok):
         over = np.r_[False, x[run] > low, False]
         for a, b in np.flatnonzero(np.diff(over)).reshape(-1, 2):
             peak = run[a:b][x[run[a:b]].argmax()]
-            if x[peak] < high: continue
+            if x[peak] < high:
+                continue
             start = _crossing(t, x, run[a - 1], run[a], low) if a > 0 else t[run[0]]
             end = _crossing(t, x, run[b - 1], run[b], low) if b < len(run) else t[run[-1]]
-            rows.append((start, end, end - start, t[peak], x[peak], frame[peak], a == 0 or b == len(run)))
-    return pd.DataFrame(rows, columns=['start', 'end', 'duration', 'peak_time', 'peak', 'peak_frame', 'cut']).astype(dict(peak_frame=int, cut=bool))
+            rows.append(
+                (start, end, end - start, t[peak], x[peak], frame[peak], a == 0 or b == len(run))
+            )
+    return pd.DataFrame(
+        rows, columns=['start', 'end', 'duration', 'peak_time', 'peak', 'peak_frame', 'cut']
+    ).astype(dict(peak_frame=int, cut=bool))
 
+# %% ../nbs/13_trajectory.ipynb #bcfe3cfe
 @patch
-def blinks(self: Trajectory,
-    high: float = .2,     # activation above rest that the peak must reach
-    low: float = .1,      # activation above rest at which it starts and ends
-    longest: float = 1.,  # seconds; a longer closure is not a blink
-    rest: float = .5,     # quantile of the signal that counts as open
-) -> pd.DataFrame:        # start, end, duration, peak_time (seconds), peak (above rest), peak_frame, cut
-    "The blinks of both eyes, one row each."
+def blinks(
+    self: Trajectory, high: float = 0.2, low: float = 0.1, longest: float = 1.0, rest: float = 0.5
+) -> pd.DataFrame:
+    """The blinks of both eyes, one row each.
+
+    Args:
+        high: activation above rest that the peak must reach.
+        low: activation above rest at which it starts and ends.
+        longest: seconds; a longer closure is not a blink.
+        rest: quantile of the signal that counts as open.
+
+    Returns:
+        start, end, duration, peak_time (seconds), peak (above rest), peak_frame, cut.
+    """
     e = _events(self, ['eyeBlinkLeft', 'eyeBlinkRight'], high, low, rest)
     return e[e['duration'] <= longest].reset_index(drop=True)
 
+# %% ../nbs/13_trajectory.ipynb #65b6d48b
 @patch
-def mouth_events(self: Trajectory,
-    high: float = .15,    # activation above rest that the peak must reach
-    low: float = .08,     # activation above rest at which it starts and ends
-    rest: float = .1,     # quantile of the signal that counts as closed
-) -> pd.DataFrame:        # start, end, duration, peak_time (seconds), peak (above rest), peak_frame, cut
-    "The openings of the jaw, one row each."
+def mouth_events(
+    self: Trajectory, high: float = 0.15, low: float = 0.08, rest: float = 0.1
+) -> pd.DataFrame:
+    """The openings of the jaw, one row each.
+
+    Args:
+        high: activation above rest that the peak must reach.
+        low: activation above rest at which it starts and ends.
+        rest: quantile of the signal that counts as closed.
+
+    Returns:
+        start, end, duration, peak_time (seconds), peak (above rest), peak_frame, cut.
+    """
     return _events(self, ['jawOpen'], high, low, rest)
 
 # %% ../nbs/13_trajectory.ipynb #b2a55c29
 @patch
-def seconds_seen(self: Trajectory) -> float: # 0 for fewer than two frames in a row
-    "Length of what was tracked, in seconds; missing frames do not count."
+def seconds_seen(self: Trajectory) -> float:
+    """Length of what was tracked, in seconds; missing frames do not count.
+
+    Returns:
+        0 for fewer than two frames in a row.
+    """
     t = self.table['time'].to_numpy(float)
     runs = self.runs()
     steps = np.concatenate([np.diff(t[r]) for r in runs]) if runs else np.empty(0)
-    return float(steps.sum() + np.median(steps)*len(runs)) if len(steps) else 0.
+    return float(steps.sum() + np.median(steps) * len(runs)) if len(steps) else 0.0
 
+# %% ../nbs/13_trajectory.ipynb #60f260a3
 @patch
-def blink_rate(self: Trajectory, **thresholds) -> float: # thresholds of `blinks`; NaN where nothing was seen
-    "Blinks per minute of what was tracked."
+def blink_rate(self: Trajectory, **thresholds) -> float:
+    """Blinks per minute of what was tracked.
+
+    Args:
+        **thresholds: of `blinks`.
+
+    Returns:
+        NaN where nothing was seen.
+    """
     seen = self.seconds_seen()
-    return 60*len(self.blinks(**thresholds))/seen if seen else float('nan')
+    return 60 * len(self.blinks(**thresholds)) / seen if seen else float('nan')
 
 # %% ../nbs/13_trajectory.ipynb #36dbf23f
 @patch
-def drift_summary(self: Trajectory) -> pd.Series: # in standard deviations of the model's people, except where named
-    "Identity drift in a few numbers."
+def drift_summary(self: Trajectory) -> pd.Series:
+    """Identity drift in a few numbers.
+
+    Returns:
+        in standard deviations of the model's people, except where named.
+    """
     from scipy.stats import theilslopes
+
     _columns(self.table, 'identity_drift', [])
     t = self.table.dropna(subset=['identity_drift', 'time'])
-    if not len(t): raise UsageError('no frame has an identity drift')
+    if not len(t):
+        raise UsageError('no frame has an identity drift')
     d, time = t['identity_drift'].to_numpy(float), t['time'].to_numpy(float)
     some = np.unique(np.linspace(0, len(t) - 1, min(len(t), 300)).astype(int))
     slope = theilslopes(d[some], time[some]).slope if len(some) > 1 else np.nan
-    return pd.Series(dict(median=np.median(d), p95=np.quantile(d, .95), max=d.max(), spread=d.std(), slope_per_second=slope,
-                          worst_time=time[d.argmax()], worst_frame=t['frame'].iloc[d.argmax()]), name='identity_drift', dtype=float)
+    return pd.Series(
+        dict(
+            median=np.median(d),
+            p95=np.quantile(d, 0.95),
+            max=d.max(),
+            spread=d.std(),
+            slope_per_second=slope,
+            worst_time=time[d.argmax()],
+            worst_frame=t['frame'].iloc[d.argmax()],
+        ),
+        name='identity_drift',
+        dtype=float,
+    )
 
 # %% ../nbs/13_trajectory.ipynb #ab3cd53a
-def _autocorrelation(x): # n x k, centred -> n/4 x k, lags 1...
-    F = np.fft.rfft(x, 2*len(x), axis=0)
-    return np.fft.irfft(np.abs(F)**2, axis=0)[1:len(x)//4 + 1]/np.maximum((x**2).sum(0), 1e-30)
+def _autocorrelation(x):
+    """n x k, centred -> n/4 x k, lags 1..."""
+    F = np.fft.rfft(x, 2 * len(x), axis=0)
+    return np.fft.irfft(np.abs(F) ** 2, axis=0)[1 : len(x) // 4 + 1] / np.maximum(
+        (x**2).sum(0), 1e-30
+    )
 
+# %% ../nbs/13_trajectory.ipynb #ff0fda5d
 @patch
-def pose_correlation(self: Trajectory,
-    columns: list[str] | None = None, # the ten expression components by default; actions will do
-    pose: list[str] | None = None,    # yaw, pitch and roll by default
-    method: str = 'spearman',         # or 'pearson'
-) -> pd.DataFrame:                    # pose, coefficient, r, n (frames), n_effective, p (of this pair alone)
-    "Correlation of pose with expression, one row a pair."
+def pose_correlation(
+    self: Trajectory,
+    columns: list[str] | None = None,
+    pose: list[str] | None = None,
+    method: str = 'spearman',
+) -> pd.DataFrame:
+    """Correlation of pose with expression, one row a pair.
+
+    Args:
+        columns: the ten expression components by default; actions will do.
+        pose: yaw, pitch and roll by default.
+        method: or 'pearson'.
+
+    Returns:
+        pose, coefficient, r, n (frames), n_effective, p (of this pair alone).
+    """
     from scipy.stats import rankdata, t as student
-    pose, columns = _columns(self.table, pose, ['yaw', 'pitch', 'roll']), _columns(self.table, columns, EXPRESSION_COLUMNS)
-    if method not in ('spearman', 'pearson'): raise UsageError(f"method is 'spearman' or 'pearson', not {method!r}")
+
+    pose, columns = (
+        _columns(self.table, pose, ['yaw', 'pitch', 'roll']),
+        _columns(self.table, columns, EXPRESSION_COLUMNS),
+    )
+    if method not in ('spearman', 'pearson'):
+        raise UsageError(f"method is 'spearman' or 'pearson', not {method!r}")
     t = self.table.dropna(subset=pose + columns)
     n, x = len(t), _unwrapped(t, pose + columns, np.arange(len(t)))
-    if n < 8: raise UsageError(f'a correlation needs 8 frames with values; there are {n}')
-    if method == 'spearman': x = rankdata(x, axis=0)
+    if n < 8:
+        raise UsageError(f'a correlation needs 8 frames with values; there are {n}')
+    if method == 'spearman':
+        x = rankdata(x, axis=0)
     x = x - x.mean(0)
     size, rho, k = np.sqrt((x**2).sum(0)), _autocorrelation(x), len(pose)
-    z = x/np.where(size > 1e-9, size, np.nan)
+    z = x / np.where(size > 1e-9, size, np.nan)
     r = z[:, :k].T @ z[:, k:]
-    n_eff = n/np.maximum(1, 1 + 2*np.einsum('l,li,lj->ij', 1 - np.arange(1, len(rho) + 1)/n, rho[:, :k], rho[:, k:]))
-    dof = np.maximum(n_eff - 2, .1)
-    p = 2*student.sf(np.abs(r)*np.sqrt(dof/np.maximum(1 - r**2, 1e-12)), dof)
+    n_eff = n / np.maximum(
+        1,
+        1
+        + 2 * np.einsum('l,li,lj->ij', 1 - np.arange(1, len(rho) + 1) / n, rho[:, :k], rho[:, k:]),
+    )
+    dof = np.maximum(n_eff - 2, 0.1)
+    p = 2 * student.sf(np.abs(r) * np.sqrt(dof / np.maximum(1 - r**2, 1e-12)), dof)
     at = pd.MultiIndex.from_product([pose, columns], names=['pose', 'coefficient'])
-    return pd.DataFrame(dict(r=r.ravel(), n=n, n_effective=n_eff.ravel(), p=p.ravel()), index=at).reset_index()
+    return pd.DataFrame(
+        dict(r=r.ravel(), n=n, n_effective=n_eff.ravel(), p=p.ravel()), index=at
+    ).reset_index()

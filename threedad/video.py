@@ -21,171 +21,330 @@ from .core import UsageError, VideoError, atomic_path
 # %% ../nbs/10_video.ipynb #9b0d7bf2
 def _even(image):
     h, w = image.shape[:2]
-    return np.pad(image, ((0, h % 2), (0, w % 2), (0, 0)), mode='edge') if h % 2 or w % 2 else np.ascontiguousarray(image)
+    return (
+        np.pad(image, ((0, h % 2), (0, w % 2), (0, 0)), mode='edge')
+        if h % 2 or w % 2
+        else np.ascontiguousarray(image)
+    )
 
-def _steady(): # x264's AVX-512 code gives other bytes on every run at some sizes; its AVX2 code does not
+# %% ../nbs/10_video.ipynb #342700b3
+def _steady():
+    """x264's AVX-512 code gives other bytes on every run at some sizes; its AVX2 code does not."""
     from numpy._core._multiarray_umath import __cpu_features__ as cpu
+
     return {'x264-params': 'asm=AVX2'} if cpu.get('AVX512F') else {}
 
+# %% ../nbs/10_video.ipynb #6bb37399
 def write_video(
-    path: str | os.PathLike,            # .mp4, .mkv or .mov
-    frames: Iterable,                   # uint8 H x W x 3 RGB images, or `Frame`s
-    fps: float,                         # frames per second
-    crf: float = 23,                    # x264 quality: 0 lossless, 23 FF++ c23, 40 FF++ c40
-    metadata: dict | None = None,       # text stored in the container
-    times: list[float] | None = None,   # seconds at which each frame is shown, for a variable rate
-    preset: str = 'medium',             # x264 effort
+    path: str | os.PathLike,
+    frames: Iterable,
+    fps: float,
+    crf: float = 23,
+    metadata: dict | None = None,
+    times: list[float] | None = None,
+    preset: str = 'medium',
 ) -> Path:
-    "Encode frames with x264 in 4:2:0, atomically."
+    """Encode frames with x264 in 4:2:0, atomically.
+
+    Args:
+        path: .mp4, .mkv or .mov.
+        frames: uint8 H x W x 3 RGB images, or `Frame`s.
+        fps: frames per second.
+        crf: x264 quality: 0 lossless, 23 FF++ c23, 40 FF++ c40.
+        metadata: text stored in the container.
+        times: seconds at which each frame is shown, for a variable rate.
+        preset: x264 effort.
+    """
     frames = (f.image if isinstance(f, Frame) else np.asarray(f) for f in frames)
     first = next(iter(frames), None)
-    if first is None: raise VideoError(path, 'no frames to write')
+    if first is None:
+        raise VideoError(path, 'no frames to write')
     rate, convert = Fraction(fps).limit_denominator(1001), VideoReformatter()
-    with atomic_path(path) as tmp, av.open(str(tmp), 'w', options={'movflags': 'use_metadata_tags+faststart'}) as container:
+    with (
+        atomic_path(path) as tmp,
+        av.open(str(tmp), 'w', options={'movflags': 'use_metadata_tags+faststart'}) as container,
+    ):
         container.metadata.update({k: str(v) for k, v in (metadata or {}).items()})
-        stream = container.add_stream('libx264', rate=rate, options={'crf': str(crf), 'preset': preset, 'threads': '1'} | _steady())
+        stream = container.add_stream(
+            'libx264',
+            rate=rate,
+            options={'crf': str(crf), 'preset': preset, 'threads': '1'} | _steady(),
+        )
         stream.height, stream.width = _even(first).shape[:2]
         stream.pix_fmt, stream.codec_context.colorspace = 'yuv420p', Colorspace.SMPTE170M
-        if times is not None: stream.codec_context.time_base = Fraction(1, 90000)
+        if times is not None:
+            stream.codec_context.time_base = Fraction(1, 90000)
         for i, image in enumerate(itertools.chain([first], frames)):
             frame = av.VideoFrame.from_ndarray(_even(image), 'rgb24')
-            if (frame.width, frame.height) != (stream.width, stream.height): raise VideoError(path, f'frame {i} has another size')
-            frame = convert.reformat(frame, format='yuv420p', dst_colorspace=Colorspace.SMPTE170M, threads=1)
-            if times is None: frame.pts, frame.time_base = i, 1/rate
-            else: frame.pts, frame.time_base = round(times[i]*90000), Fraction(1, 90000)
+            if (frame.width, frame.height) != (stream.width, stream.height):
+                raise VideoError(path, f'frame {i} has another size')
+            frame = convert.reformat(
+                frame, format='yuv420p', dst_colorspace=Colorspace.SMPTE170M, threads=1
+            )
+            if times is None:
+                frame.pts, frame.time_base = i, 1 / rate
+            else:
+                frame.pts, frame.time_base = round(times[i] * 90000), Fraction(1, 90000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return Path(path)
 
 # %% ../nbs/10_video.ipynb #c7b914b0
 class Frame(NamedTuple):
-    "One decoded frame."
-    index: int        # number in the file, from 0
-    time: float       # seconds since the first frame
-    image: np.ndarray # uint8 H x W x 3 RGB
+    """One decoded frame.
+
+    Attributes:
+        index: number in the file, from 0.
+        time: seconds since the first frame.
+        image: uint8 H x W x 3 RGB.
+    """
+
+    index: int
+    time: float
+    image: np.ndarray
 
 # %% ../nbs/10_video.ipynb #caf565ca
-MAX_PIXELS = 8192*4320  # of one frame
-MAX_FRAMES = 500_000    # decoded from one file: over four hours at 30 frames a second
+MAX_PIXELS = 8192 * 4320  # of one frame
+MAX_FRAMES = 500_000  # decoded from one file: over four hours at 30 frames a second
 _FORMATS = 'mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,gif,ivf,h264,hevc,av1,obu,mxf,dv,yuv4mpegpipe,wav,mp3,aac,flac'
 
+# %% ../nbs/10_video.ipynb #0804bfa4
 @contextlib.contextmanager
-def open_container(path): # -> container, video stream
+def open_container(path):
+    """Return container, video stream."""
     path = Path(path)
-    if not path.exists(): raise VideoError(path, 'no such file')
-    if path.is_dir(): raise VideoError(path, 'a folder, not a video')
-    if not path.is_file(): raise VideoError(path, 'not a regular file')
-    if not path.stat().st_size: raise VideoError(path, 'empty file')
-    try: container = av.open(f'file:{path}', metadata_errors='replace', options=dict(protocol_whitelist='file', format_whitelist=_FORMATS))
-    except PermissionError: raise VideoError(path, 'not allowed to read it') from None
-    except (av.FFmpegError, OSError, ValueError): raise VideoError(path, 'not a video, or cut off before its index') from None
+    if not path.exists():
+        raise VideoError(path, 'no such file')
+    if path.is_dir():
+        raise VideoError(path, 'a folder, not a video')
+    if not path.is_file():
+        raise VideoError(path, 'not a regular file')
+    if not path.stat().st_size:
+        raise VideoError(path, 'empty file')
+    try:
+        container = av.open(
+            f'file:{path}',
+            metadata_errors='replace',
+            options=dict(protocol_whitelist='file', format_whitelist=_FORMATS),
+        )
+    except PermissionError:
+        raise VideoError(path, 'not allowed to read it') from None
+    except (av.FFmpegError, OSError, ValueError):
+        raise VideoError(path, 'not a video, or cut off before its index') from None
     with container:
-        streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
-        if not streams: raise VideoError(path, 'no video stream')
+        streams = [
+            s
+            for s in container.streams.video
+            if not s.disposition & av.stream.Disposition.attached_pic
+        ]
+        if not streams:
+            raise VideoError(path, 'no video stream')
         stream, codec = streams[0], streams[0].codec_context
-        if codec is None: raise VideoError(path, 'its codec is unknown')
-        if codec.width*codec.height > MAX_PIXELS: raise VideoError(path, f'frames of {codec.width} x {codec.height} are over the limit of {MAX_PIXELS} pixels')
+        if codec is None:
+            raise VideoError(path, 'its codec is unknown')
+        if codec.width * codec.height > MAX_PIXELS:
+            raise VideoError(
+                path,
+                f'frames of {codec.width} x {codec.height} are over the limit of {MAX_PIXELS} pixels',
+            )
         codec.thread_count, codec.options = 1, {'max_pixels': str(MAX_PIXELS)}
         yield container, stream
 
 # %% ../nbs/10_video.ipynb #801cb89a
-def _decoded(container, stream, damage): # frames as they come; what cannot be decoded is counted in damage
+def _decoded(container, stream, damage):
+    """Frames as they come; what cannot be decoded is counted in damage."""
     packets = container.demux(stream)
     while True:
-        try: packet = next(packets, None)
-        except av.FFmpegError: packet = None; damage.append('read')
-        if packet is None: return
-        try: frames = packet.decode()
-        except av.FFmpegError: damage.append('packet'); continue
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:
+            packet = None
+            damage.append('read')
+        if packet is None:
+            return
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            damage.append('packet')
+            continue
         for frame in frames:
-            if frame.is_corrupt: damage.append('frame')
+            if frame.is_corrupt:
+                damage.append('frame')
             yield frame
 
-def _promised(container, stream): # number of frames by the container's own account, 0 if it does not say
-    if stream.frames: return stream.frames
-    seconds = float(stream.duration*stream.time_base) if stream.duration else (container.duration or 0)/av.time_base
-    return round(seconds*float(stream.average_rate or stream.guessed_rate or 0))
+# %% ../nbs/10_video.ipynb #fda95682
+def _promised(container, stream):
+    """Number of frames by the container's own account, 0 if it does not say."""
+    if stream.frames:
+        return stream.frames
+    seconds = (
+        float(stream.duration * stream.time_base)
+        if stream.duration
+        else (container.duration or 0) / av.time_base
+    )
+    return round(seconds * float(stream.average_rate or stream.guessed_rate or 0))
 
+# %% ../nbs/10_video.ipynb #f0c37232
 def read_frames(
     path: str | os.PathLike,
-    start: int = 0,             # first frame
-    stop: int | None = None,    # frame to stop before; None reads to the end
-    step: int = 1,              # every how many frames
-    report: Callable[[str], Any] = warnings.warn, # called with one line if the file turns out to be damaged
-) -> Iterator[Frame]:           # `VideoError` if no frame can be decoded
-    "Decode a video in one pass."
+    start: int = 0,
+    stop: int | None = None,
+    step: int = 1,
+    report: Callable[[str], Any] = warnings.warn,
+) -> Iterator[Frame]:
+    """Decode a video in one pass.
+
+    Args:
+        path: TODO.
+        start: first frame.
+        stop: frame to stop before; None reads to the end.
+        step: every how many frames.
+        report: called with one line if the file turns out to be damaged.
+
+    Raises:
+        VideoError: if no frame can be decoded.
+    """
     with open_container(path) as (container, stream):
-        convert, size, damage, n, origin, last = VideoReformatter(), None, [], 0, 0., -math.inf
-        gap = 1/float(stream.average_rate or stream.guessed_rate or 25)
+        convert, size, damage, n, origin, last = VideoReformatter(), None, [], 0, 0.0, -math.inf
+        gap = 1 / float(stream.average_rate or stream.guessed_rate or 25)
         for frame in _decoded(container, stream, damage):
-            if frame.width*frame.height > MAX_PIXELS: raise VideoError(path, f'frame {n} has {frame.width} x {frame.height} pixels, over the limit of {MAX_PIXELS}')
-            if n >= MAX_FRAMES: raise VideoError(path, f'over {MAX_FRAMES} frames; read a part of it')
+            if frame.width * frame.height > MAX_PIXELS:
+                raise VideoError(
+                    path,
+                    f'frame {n} has {frame.width} x {frame.height} pixels, over the limit of {MAX_PIXELS}',
+                )
+            if n >= MAX_FRAMES:
+                raise VideoError(path, f'over {MAX_FRAMES} frames; read a part of it')
             size = size or (frame.width, frame.height)
-            if n == 0: origin = frame.time or 0.
+            if n == 0:
+                origin = frame.time or 0.0
             t = frame.time - origin if frame.time is not None else last + gap
-            t = 0. if n == 0 else t if t > last else last + gap/100
+            t = 0.0 if n == 0 else t if t > last else last + gap / 100
             last, n = t, n + 1
             if n > start and (n - 1 - start) % step == 0 and (stop is None or n <= stop):
                 image = convert.reformat(frame, *size, format='rgb24', threads=1).to_ndarray()
-                turns = round(frame.rotation/90) % 4
-                yield Frame(n - 1, t, np.ascontiguousarray(np.rot90(image, turns)) if turns else image)
-            if stop is not None and n >= stop: return
-        if n == 0: raise VideoError(path, 'no frame can be decoded')
+                turns = round(frame.rotation / 90) % 4
+                yield Frame(
+                    n - 1, t, np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+                )
+            if stop is not None and n >= stop:
+                return
+        if n == 0:
+            raise VideoError(path, 'no frame can be decoded')
         promised = _promised(container, stream)
-        slack = 2 + .02*promised + (0 if stream.frames else .5/gap)
-        if promised - n > slack: report(f'{path}: truncated after frame {n} of {promised}')
-        elif damage: report(f'{path}: damaged: {n} frames decoded, {len(damage)} lost or in error')
+        slack = 2 + 0.02 * promised + (0 if stream.frames else 0.5 / gap)
+        if promised - n > slack:
+            report(f'{path}: truncated after frame {n} of {promised}')
+        elif damage:
+            report(f'{path}: damaged: {n} frames decoded, {len(damage)} lost or in error')
 
 # %% ../nbs/10_video.ipynb #88b97681
 @dataclass(frozen=True)
 class VideoInfo:
-    "What a container says about its video."
-    path: str
-    width: int      # pixels, after rotation
-    height: int     # pixels, after rotation
-    fps: float      # mean frames per second
-    frames: int     # as the container claims
-    duration: float # seconds
-    codec: str
-    rotation: int   # degrees counter-clockwise applied on decoding
+    """What a container says about its video.
 
-def probe(
-    path: str | os.PathLike,
-) -> VideoInfo: # `VideoError` if there is nothing to decode
-    "Describe a video file without decoding it all."
+    Attributes:
+        path: TODO.
+        width: pixels, after rotation.
+        height: pixels, after rotation.
+        fps: mean frames per second.
+        frames: as the container claims.
+        duration: seconds.
+        codec: TODO.
+        rotation: degrees counter-clockwise applied on decoding.
+    """
+
+    path: str
+    width: int
+    height: int
+    fps: float
+    frames: int
+    duration: float
+    codec: str
+    rotation: int
+
+# %% ../nbs/10_video.ipynb #b11e4677
+def probe(path: str | os.PathLike) -> VideoInfo:
+    """Describe a video file without decoding it all.
+
+    Args:
+        path: TODO.
+
+    Raises:
+        VideoError: if there is nothing to decode.
+    """
     with open_container(path) as (container, stream):
         frame = next(_decoded(container, stream, []), None)
-        if frame is None: raise VideoError(path, 'no frame can be decoded')
-        turns, frames = round(frame.rotation/90) % 4, _promised(container, stream)
+        if frame is None:
+            raise VideoError(path, 'no frame can be decoded')
+        turns, frames = round(frame.rotation / 90) % 4, _promised(container, stream)
         size = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
         fps = float(stream.average_rate or stream.guessed_rate or 25)
-        seconds = float(stream.duration*stream.time_base) if stream.duration else (container.duration or 0)/av.time_base
-        return VideoInfo(str(path), *size, fps, frames, seconds or frames/fps, stream.codec_context.name, 90*turns)
+        seconds = (
+            float(stream.duration * stream.time_base)
+            if stream.duration
+            else (container.duration or 0) / av.time_base
+        )
+        return VideoInfo(
+            str(path),
+            *size,
+            fps,
+            frames,
+            seconds or frames / fps,
+            stream.codec_context.name,
+            90 * turns,
+        )
 
 # %% ../nbs/10_video.ipynb #a9c6afb4
-def _span(row, size, margin, edge): # the pixels of one axis that the corners of a crop span
-    at = [row[2], row[2] + size*row[0], row[2] + size*row[1], row[2] + size*(row[0] + row[1])]
+def _span(row, size, margin, edge):
+    """The pixels of one axis that the corners of a crop span."""
+    at = [
+        row[2],
+        row[2] + size * row[0],
+        row[2] + size * row[1],
+        row[2] + size * (row[0] + row[1]),
+    ]
     lo = int(min(max(min(at) - margin, 0), edge - 1))
     return lo, int(min(max(max(at) + margin, lo + 1), edge))
 
-def crop(
-    image: np.ndarray,  # uint8 H x W x 3
-    matrix: np.ndarray, # 2 x 3, image pixels to crop pixels
-    size: int = 224,    # side of the crop in pixels
-) -> np.ndarray:        # uint8 size x size x 3; beyond the picture its border is repeated
-    "Sample a square crop of an image."
+# %% ../nbs/10_video.ipynb #8c947c3b
+def crop(image: np.ndarray, matrix: np.ndarray, size: int = 224) -> np.ndarray:
+    """Sample a square crop of an image.
+
+    Args:
+        image: uint8 H x W x 3.
+        matrix: 2 x 3, image pixels to crop pixels.
+        size: side of the crop in pixels.
+
+    Returns:
+        uint8 size x size x 3; beyond the picture its border is repeated.
+    """
     matrix = np.array(matrix, np.float64)
-    if not np.isfinite(matrix).all(): raise UsageError('a crop needs a face: this matrix is not finite')
-    shrink = max(int(1/math.hypot(matrix[0, 0], matrix[1, 0])), 1)
-    lo, hi = zip(*(_span(row, size, 2*shrink, edge) for row, edge in zip(cv2.invertAffineTransform(matrix).tolist(), image.shape[1::-1])))
-    part = image[lo[1]:hi[1], lo[0]:hi[0]]
+    if not np.isfinite(matrix).all():
+        raise UsageError('a crop needs a face: this matrix is not finite')
+    shrink = max(int(1 / math.hypot(matrix[0, 0], matrix[1, 0])), 1)
+    lo, hi = zip(
+        *(
+            _span(row, size, 2 * shrink, edge)
+            for row, edge in zip(cv2.invertAffineTransform(matrix).tolist(), image.shape[1::-1])
+        )
+    )
+    part = image[lo[1] : hi[1], lo[0] : hi[0]]
     if shrink > 1:
         matrix[:, 2] += matrix[:, :2] @ lo
         h, w = part.shape[:2]
-        part = cv2.resize(part, (max(w//shrink, 1), max(h//shrink, 1)), interpolation=cv2.INTER_AREA)
-        matrix[:, :2] *= w/part.shape[1], h/part.shape[0]
+        part = cv2.resize(
+            part, (max(w // shrink, 1), max(h // shrink, 1)), interpolation=cv2.INTER_AREA
+        )
+        matrix[:, :2] *= w / part.shape[1], h / part.shape[0]
         lo, hi = (0, 0), part.shape[1::-1]
-    matrix[:, 2] += matrix[:, :2] @ (.5, .5) - .5
-    image = np.empty((hi[1], hi[0], 4), np.uint8) # OpenCV warps four channels nearly three times as fast as three
-    cv2.cvtColor(part, cv2.COLOR_RGB2RGBA, image[lo[1]:, lo[0]:])
-    return cv2.cvtColor(cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), cv2.COLOR_RGBA2RGB)
+    matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
+    # OpenCV warps four channels nearly three times as fast as three
+    image = np.empty((hi[1], hi[0], 4), np.uint8)
+    cv2.cvtColor(part, cv2.COLOR_RGB2RGBA, image[lo[1] :, lo[0] :])
+    return cv2.cvtColor(
+        cv2.warpAffine(
+            image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        ),
+        cv2.COLOR_RGBA2RGB,
+    )

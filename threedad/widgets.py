@@ -16,16 +16,28 @@ from .plots import roc_curves, roc_figure, trajectory_figure
 
 # %% ../nbs/72_widgets.ipynb #f1360f34
 def _jpeg(image):
-    return bytes(image) if isinstance(image, (bytes, bytearray)) else cv2.imencode('.jpg', np.asarray(image)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
+    return (
+        bytes(image)
+        if isinstance(image, (bytes, bytearray))
+        else cv2.imencode('.jpg', np.asarray(image)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[
+            1
+        ].tobytes()
+    )
 
+# %% ../nbs/72_widgets.ipynb #017d4aae
 _BLANK = _jpeg(np.full((224, 224, 3), 232, np.uint8))
+
 
 def _store_frames(store):
     @lru_cache(maxsize=4)
-    def shard(video_id): return store.shard(video_id).set_index('frame')['jpeg']
+    def shard(video_id):
+        return store.shard(video_id).set_index('frame')['jpeg']
+
     def frame_image(video_id, frame):
-        if hasattr(store, 'shard'): return shard(video_id)[frame]
+        if hasattr(store, 'shard'):
+            return shard(video_id)[frame]
         return store.crops(video_id, [frame])[0]
+
     return frame_image
 
 # %% ../nbs/72_widgets.ipynb #ef91a72e
@@ -35,7 +47,8 @@ def _pair(videos):
         people = [set(str(g).split('+')) for g in fake['group']]
         for r, g in zip(real['video_id'], real['group']):
             for f, p in zip(fake['video_id'], people):
-                if str(g) in p: return r, f
+                if str(g) in p:
+                    return r, f
     return tuple(t['video_id'].iloc[0] if len(t) else None for t in (real, fake))
 
 # %% ../nbs/72_widgets.ipynb #ec1d7da0
@@ -44,70 +57,150 @@ def _cell(text, color='inherit', weight='normal', align='right', cls=''):
 
 # %% ../nbs/72_widgets.ipynb #87b0b125
 class TrajectoryExplorer(w.VBox):
-    "Real and fake videos overlaid in 3DMM space, frame by frame."
-    def __init__(self,
-        store,                            # a `Store`, or a table of videos (`video_id`, `label`)
-        trajectories: pd.DataFrame | None = None, # one row a tracked frame; the store's own if left out
-        frame_image: Callable | None = None, # (video_id, frame) -> uint8 H x W x 3; the store's crops if left out
-        columns: Sequence[str] = ('yaw', 'jawOpen', 'eyeBlinkLeft'), # coefficients to begin with
-        real: str | None = None,          # video to begin with; one that shares a person with the fake if left out
-        fake: str | None = None,          # likewise
-        width: int = 700,                 # of the plot, px
+    """Real and fake videos overlaid in 3DMM space, frame by frame."""
+
+    def __init__(
+        self,
+        store,
+        trajectories: pd.DataFrame | None = None,
+        frame_image: Callable | None = None,
+        columns: Sequence[str] = ('yaw', 'jawOpen', 'eyeBlinkLeft'),
+        real: str | None = None,
+        fake: str | None = None,
+        width: int = 700,
     ):
+        """Make a TrajectoryExplorer.
+
+        Args:
+            store: a `Store`, or a table of videos (`video_id`, `label`).
+            trajectories: one row a tracked frame; the store's own if left out.
+            frame_image: (video_id, frame) -> uint8 H x W x 3; the store's crops if left out.
+            columns: coefficients to begin with.
+            real: video to begin with; one that shares a person with the fake if left out.
+            fake: likewise.
+            width: of the plot, px.
+        """
         plain = isinstance(store, pd.DataFrame)
-        if plain and trajectories is None: raise UsageError('a table of videos needs its trajectories: TrajectoryExplorer(videos, trajectories)')
+        if plain and trajectories is None:
+            raise UsageError(
+                'a table of videos needs its trajectories: TrajectoryExplorer(videos, trajectories)'
+            )
         self.table = store.trajectories if trajectories is None else trajectories
         videos = store if plain else store.videos
         videos = videos[videos['video_id'].isin(self.table['video_id'].unique())]
-        if not videos['label'].isin((REAL, FAKE)).any(): raise UsageError('no video with a label and a trajectory to explore')
+        if not videos['label'].isin((REAL, FAKE)).any():
+            raise UsageError('no video with a label and a trajectory to explore')
         self.frame_image = frame_image or (None if plain else _store_frames(store))
-        self.width, self.figure, self.tables, self._stale, first = width, None, {}, (), dict(zip(('real', 'fake'), _pair(videos)))
+        self.width, self.figure, self.tables, self._stale, first = (
+            width,
+            None,
+            {},
+            (),
+            dict(zip(('real', 'fake'), _pair(videos))),
+        )
         self.videos = {}
         for label, chosen in ((REAL, real), (FAKE, fake)):
             name = LABELS[label]
             ids = list(videos.loc[videos['label'] == label, 'video_id'])
-            if chosen is not None and chosen not in ids: raise UsageError(f'{chosen}: no {name} video of that name with a trajectory')
-            self.videos[name] = w.Dropdown(options=[(i, i) for i in ids] + [('none', None)], value=chosen or first[name], description=name,
-                                           layout=w.Layout(width='460px'), style=dict(description_width='36px'))
+            if chosen is not None and chosen not in ids:
+                raise UsageError(f'{chosen}: no {name} video of that name with a trajectory')
+            self.videos[name] = w.Dropdown(
+                options=[(i, i) for i in ids] + [('none', None)],
+                value=chosen or first[name],
+                description=name,
+                layout=w.Layout(width='460px'),
+                style=dict(description_width='36px'),
+            )
         skip = {'video_id', 'frame', 'time', 'label'}
-        names = [c for c in self.table if c not in skip and pd.api.types.is_numeric_dtype(self.table[c])]
+        names = [
+            c for c in self.table if c not in skip and pd.api.types.is_numeric_dtype(self.table[c])
+        ]
         columns = [c for c in columns if c in names] or names[:3]
-        self.columns = w.TagsInput(value=columns, allowed_tags=names, allow_duplicates=False, layout=w.Layout(min_width='300px'))
-        self.add = w.Combobox(options=names, placeholder='add a coefficient by name', ensure_option=True, layout=w.Layout(width='240px'))
-        self.frame = w.IntSlider(description='frame', layout=w.Layout(width=f'{width - 110}px'), style=dict(description_width='40px'))
+        self.columns = w.TagsInput(
+            value=columns,
+            allowed_tags=names,
+            allow_duplicates=False,
+            layout=w.Layout(min_width='300px'),
+        )
+        self.add = w.Combobox(
+            options=names,
+            placeholder='add a coefficient by name',
+            ensure_option=True,
+            layout=w.Layout(width='240px'),
+        )
+        self.frame = w.IntSlider(
+            description='frame',
+            layout=w.Layout(width=f'{width - 110}px'),
+            style=dict(description_width='40px'),
+        )
         self.play = w.Play(interval=120, show_repeat=False, layout=w.Layout(width='100px'))
         w.jslink((self.play, 'value'), (self.frame, 'value'))
         self.images = {k: w.Image(format='jpeg', width=200, height=200) for k in self.videos}
-        self.captions, self.readout, self.plot = {k: w.HTML() for k in self.videos}, w.HTML(), w.VBox()
-        faces = [w.VBox([self.captions[k], self.images[k]]) for k in self.videos] if self.frame_image else []
-        super().__init__([w.HBox(list(self.videos.values()), layout=w.Layout(flex_flow='row wrap')),
-                          w.HBox([self.columns, self.add], layout=w.Layout(flex_flow='row wrap', align_items='center')),
-                          w.HBox([w.VBox([self.plot, w.HBox([self.play, self.frame])]), w.VBox([*faces, self.readout])], layout=w.Layout(flex_flow='row wrap', align_items='flex-start'))])
+        self.captions, self.readout, self.plot = (
+            {k: w.HTML() for k in self.videos},
+            w.HTML(),
+            w.VBox(),
+        )
+        faces = (
+            [w.VBox([self.captions[k], self.images[k]]) for k in self.videos]
+            if self.frame_image
+            else []
+        )
+        super().__init__(
+            [
+                w.HBox(list(self.videos.values()), layout=w.Layout(flex_flow='row wrap')),
+                w.HBox(
+                    [self.columns, self.add],
+                    layout=w.Layout(flex_flow='row wrap', align_items='center'),
+                ),
+                w.HBox(
+                    [
+                        w.VBox([self.plot, w.HBox([self.play, self.frame])]),
+                        w.VBox([*faces, self.readout]),
+                    ],
+                    layout=w.Layout(flex_flow='row wrap', align_items='flex-start'),
+                ),
+            ]
+        )
         self.add_class('threedad-trajectories')
-        for d in self.videos.values(): d.observe(self._draw, 'value')
-        self.columns.observe(self._draw, 'value'); self.add.observe(self._add, 'value'); self.frame.observe(self._move, 'value')
+        for d in self.videos.values():
+            d.observe(self._draw, 'value')
+        self.columns.observe(self._draw, 'value')
+        self.add.observe(self._add, 'value')
+        self.frame.observe(self._move, 'value')
         self._draw()
 
     def _add(self, change):
-        if change['new'] and change['new'] not in self.columns.value: self.columns.value = [*self.columns.value, change['new']]
-        if change['new']: self.add.value = ''
+        if change['new'] and change['new'] not in self.columns.value:
+            self.columns.value = [*self.columns.value, change['new']]
+        if change['new']:
+            self.add.value = ''
 
     def _draw(self, change=None):
-        "Rebuild the plot: another video or other coefficients."
-        self.tables = {k: self.table[self.table['video_id'] == d.value] for k, d in self.videos.items() if d.value}
+        """Rebuild the plot: another video or other coefficients."""
+        self.tables = {
+            k: self.table[self.table['video_id'] == d.value]
+            for k, d in self.videos.items()
+            if d.value
+        }
         old, frames = self.plot.children, [t['frame'] for t in self.tables.values()]
         if not self.tables or not self.columns.value:
-            self.plot.children = [w.HTML('<p style="color:#777">choose a video and a coefficient</p>')]
+            self.plot.children = [
+                w.HTML('<p style="color:#777">choose a video and a coefficient</p>')
+            ]
             self.figure = None
         else:
             low, high = int(min(f.min() for f in frames)), int(max(f.max() for f in frames))
             at = min(max(self.frame.value, low), high)
-            for s in (self.frame, self.play): s.min, s.max = (low, max(high, s.max)); s.max = high
+            for s in (self.frame, self.play):
+                s.min, s.max = (low, max(high, s.max))
+                s.max = high
             fig = trajectory_figure(self.tables, self.columns.value, x='frame', at=at)
             fig.update_layout(width=self.width, margin=dict(l=75, r=15, t=62, b=45))
             self.figure = go.FigureWidget(fig)
             self.plot.children = [self.figure]
-        for o in self._stale: o.close()
+        for o in self._stale:
+            o.close()
         self._stale = old
         self._move()
 
@@ -116,63 +209,157 @@ class TrajectoryExplorer(w.VBox):
         return None if t is None or not (m := t['frame'] == frame).any() else t[m].iloc[0]
 
     def _move(self, change=None):
-        "Another frame: move the line, show the faces, read the values."
+        """Another frame: move the line, show the faces, read the values."""
         frame = self.frame.value
-        if self.figure is not None: self.figure.layout.shapes[0].update(x0=frame, x1=frame)
+        if self.figure is not None:
+            self.figure.layout.shapes[0].update(x0=frame, x1=frame)
         rows = {k: self._row(k, frame) for k in self.videos}
         for kind, row in rows.items():
-            note = 'no video' if kind not in self.tables else 'no face in this frame' if row is None else f"{row['time']:.2f} s" if 'time' in row else ''
-            self.captions[kind].value = f'<b style="color:{COLORS[kind]}">{kind}</b> <span style="color:#777">{note}</span>'
+            note = (
+                'no video'
+                if kind not in self.tables
+                else 'no face in this frame'
+                if row is None
+                else f"{row['time']:.2f} s"
+                if 'time' in row
+                else ''
+            )
+            self.captions[
+                kind
+            ].value = f'<b style="color:{COLORS[kind]}">{kind}</b> <span style="color:#777">{note}</span>'
             if self.frame_image:
-                try: self.images[kind].value = _BLANK if row is None else _jpeg(self.frame_image(self.videos[kind].value, frame))
-                except (ThreedadError, KeyError): self.images[kind].value = _BLANK
-        value = lambda row, c: '–' if row is None else f'{row[c]:.3f}'
-        body = ''.join('<tr>' + _cell(c, align='left') + ''.join(_cell(value(rows[k], c), COLORS[k]) for k in rows) + '</tr>' for c in self.columns.value)
-        head = _cell(f'frame {frame}', weight='bold', align='left', cls='threedad-frame') + ''.join(_cell(k, COLORS[k], 'bold') for k in rows)
-        self.readout.value = f'<table style="line-height:1.5;font-size:12px"><tr>{head}</tr>{body}</table>'
+                try:
+                    self.images[kind].value = (
+                        _BLANK
+                        if row is None
+                        else _jpeg(self.frame_image(self.videos[kind].value, frame))
+                    )
+                except (ThreedadError, KeyError):
+                    self.images[kind].value = _BLANK
+
+        def value(row, c):
+            return '–' if row is None else f'{row[c]:.3f}'
+
+        body = ''.join(
+            '<tr>'
+            + _cell(c, align='left')
+            + ''.join(_cell(value(rows[k], c), COLORS[k]) for k in rows)
+            + '</tr>'
+            for c in self.columns.value
+        )
+        head = _cell(
+            f'frame {frame}', weight='bold', align='left', cls='threedad-frame'
+        ) + ''.join(_cell(k, COLORS[k], 'bold') for k in rows)
+        self.readout.value = (
+            f'<table style="line-height:1.5;font-size:12px"><tr>{head}</tr>{body}</table>'
+        )
 
 # %% ../nbs/72_widgets.ipynb #b9e18ae1
 _SCALE = 'background:rgba({},{:.2f})'
 
-def _confusion_html(p: OperatingPoint):
-    cell = lambda name, n, of, rgb: (f'<td style="{_SCALE.format(rgb, .12 + .5*n/max(of, 1))};padding:10px 18px;text-align:center;border:2px solid white;color:#222">'
-        f'<span class="threedad-{name}" style="font-size:20px;font-weight:600">{n}</span><br><span style="font-size:11px">{n/max(of, 1):.0%}</span></td>')
-    right, wrong, th = '0,158,115', '120,120,120', lambda t, c: f'<th style="padding:4px 10px;font-weight:600;color:{c};text-align:center">{t}</th>'
-    real, fake = p.tn + p.fp, p.fn + p.tp
-    return (f'<table style="line-height:1.4;border-collapse:collapse;font-size:13px"><tr><th></th>{th("called real", "#444")}{th("called fake", "#444")}</tr>'
-            f'<tr>{th("is real", COLORS["real"])}{cell("tn", p.tn, real, right)}{cell("fp", p.fp, real, wrong)}</tr>'
-            f'<tr>{th("is fake", COLORS["fake"])}{cell("fn", p.fn, fake, wrong)}{cell("tp", p.tp, fake, right)}</tr></table>')
 
+def _confusion_html(p: OperatingPoint):
+    def cell(name, n, of, rgb):
+        return (
+            f'<td style="{_SCALE.format(rgb, 0.12 + 0.5 * n / max(of, 1))};padding:10px 18px;text-align:center;border:2px solid white;color:#222">'
+            f'<span class="threedad-{name}" style="font-size:20px;font-weight:600">{n}</span><br><span style="font-size:11px">{n / max(of, 1):.0%}</span></td>'
+        )
+
+    right, wrong, th = (
+        '0,158,115',
+        '120,120,120',
+        lambda t, c: (
+            f'<th style="padding:4px 10px;font-weight:600;color:{c};text-align:center">{t}</th>'
+        ),
+    )
+    real, fake = p.tn + p.fp, p.fn + p.tp
+    return (
+        f'<table style="line-height:1.4;border-collapse:collapse;font-size:13px"><tr><th></th>{th("called real", "#444")}{th("called fake", "#444")}</tr>'
+        f'<tr>{th("is real", COLORS["real"])}{cell("tn", p.tn, real, right)}{cell("fp", p.fp, real, wrong)}</tr>'
+        f'<tr>{th("is fake", COLORS["fake"])}{cell("fn", p.fn, fake, wrong)}{cell("tp", p.tp, fake, right)}</tr></table>'
+    )
+
+# %% ../nbs/72_widgets.ipynb #9ca1c91a
 def _rates_html(p: OperatingPoint):
-    rows = [('fakes caught (TPR)', p.tpr, 'tpr'), ('reals called fake (FPR)', p.fpr, 'fpr'), ('called fake and are (precision)', p.precision, 'precision'), ('balanced accuracy', p.balanced_accuracy, 'balanced')]
-    cells = lambda t, x, c: _cell(t, align='left') + _cell('–' if x != x else f'{x:.3f}', weight='bold', cls=f'threedad-{c}')
-    return '<table style="line-height:1.7;font-size:13px">' + ''.join(f'<tr>{cells(*r)}</tr>' for r in rows) + '</table>'
+    rows = [
+        ('fakes caught (TPR)', p.tpr, 'tpr'),
+        ('reals called fake (FPR)', p.fpr, 'fpr'),
+        ('called fake and are (precision)', p.precision, 'precision'),
+        ('balanced accuracy', p.balanced_accuracy, 'balanced'),
+    ]
+
+    def cells(t, x, c):
+        return _cell(t, align='left') + _cell(
+            '–' if x != x else f'{x:.3f}', weight='bold', cls=f'threedad-{c}'
+        )
+
+    return (
+        '<table style="line-height:1.7;font-size:13px">'
+        + ''.join(f'<tr>{cells(*r)}</tr>' for r in rows)
+        + '</table>'
+    )
 
 # %% ../nbs/72_widgets.ipynb #4b9f6ebd
 class RocExplorer(w.VBox):
-    "What a threshold does: ROC, scores, confusion matrix and rates."
-    def __init__(self,
-        predictions: pd.DataFrame, # one row a clip, of one detector
-        threshold: float = .5,     # to begin with
+    """What a threshold does: ROC, scores, confusion matrix and rates."""
+
+    def __init__(
+        self,
+        predictions: pd.DataFrame,
+        threshold: float = 0.5,
         title: str = 'Telling fake from real',
-        width: int = 960,          # of the plot, px
+        width: int = 960,
     ):
+        """Make a RocExplorer.
+
+        Args:
+            predictions: one row a clip, of one detector.
+            threshold: to begin with.
+            title: TODO.
+            width: of the plot, px.
+        """
         self.scores, parts = roc_curves(predictions)
         self._parts = {name: t for name, _, t in parts}
-        self.threshold = w.FloatSlider(threshold, min=0, max=1, step=.005, readout_format='.3f', description='threshold', layout=w.Layout(width='620px'))
-        self.fakes = w.Dropdown(options=list(self._parts), description='fakes', layout=w.Layout(width='280px'))
-        fig = roc_figure(predictions, threshold, scores=True, title=title).update_layout(width=width, height=430)
+        self.threshold = w.FloatSlider(
+            threshold,
+            min=0,
+            max=1,
+            step=0.005,
+            readout_format='.3f',
+            description='threshold',
+            layout=w.Layout(width='620px'),
+        )
+        self.fakes = w.Dropdown(
+            options=list(self._parts), description='fakes', layout=w.Layout(width='280px')
+        )
+        fig = roc_figure(predictions, threshold, scores=True, title=title).update_layout(
+            width=width, height=430
+        )
         self._dot = next(i for i, t in enumerate(fig.data) if t.name == 'operating point')
         self.figure, self.confusion, self.rates = go.FigureWidget(fig), w.HTML(), w.HTML()
-        super().__init__([self.figure, w.HBox([self.threshold, self.fakes], layout=w.Layout(flex_flow='row wrap')),
-                          w.HBox([self.confusion, self.rates], layout=w.Layout(flex_flow='row wrap', align_items='center', padding='8px 0 0 24px', grid_gap='48px'))])
+        super().__init__(
+            [
+                self.figure,
+                w.HBox([self.threshold, self.fakes], layout=w.Layout(flex_flow='row wrap')),
+                w.HBox(
+                    [self.confusion, self.rates],
+                    layout=w.Layout(
+                        flex_flow='row wrap',
+                        align_items='center',
+                        padding='8px 0 0 24px',
+                        grid_gap='48px',
+                    ),
+                ),
+            ]
+        )
         self.add_class('threedad-roc')
-        for c in (self.threshold, self.fakes): c.observe(self._move, 'value')
+        for c in (self.threshold, self.fakes):
+            c.observe(self._move, 'value')
         self._move()
 
     @property
     def point(self) -> OperatingPoint:
-        "Counts and rates at the slider's threshold."
+        """Counts and rates at the slider's threshold."""
         t = self._parts[self.fakes.value]
         return operating_point(t['label'], t['score'], self.threshold.value)
 

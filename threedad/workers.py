@@ -18,84 +18,159 @@ import cv2
 from .core import FileError, ThreedadError, VideoError, read_json, write_json
 
 # %% ../nbs/01_workers.ipynb #61b9408e
-def _child(job, folder): # runs in the child: one function, its answer or its error as files
+def _child(job, folder):
+    """Runs in the child: one function, its answer or its error as files."""
     function = importlib.import_module(job['module'])
-    for name in job['name'].split('.'): function = getattr(function, name)
-    try: result = function(*job['args'], **job['kwargs'])
-    except FileError as e: write_json(dict(path=e.path, cause=e.cause), Path(folder)/'error.json')
-    except Exception as e: write_json(dict(path=job['about'], cause=f'{type(e).__name__}: {e}'), Path(folder)/'error.json')
-    else: write_json(vars(result) if is_dataclass(result) else result, Path(folder)/'result.json')
+    for name in job['name'].split('.'):
+        function = getattr(function, name)
+    try:
+        result = function(*job['args'], **job['kwargs'])
+    except FileError as e:
+        write_json(dict(path=e.path, cause=e.cause), Path(folder) / 'error.json')
+    except Exception as e:
+        write_json(
+            dict(path=job['about'], cause=f'{type(e).__name__}: {e}'), Path(folder) / 'error.json'
+        )
+    else:
+        write_json(vars(result) if is_dataclass(result) else result, Path(folder) / 'result.json')
 
-def isolated(
-    function: Callable,    # a function of a module; its first argument is the file it works on
-    *args,                 # paths, text and numbers
-    timeout: float = 600., # seconds
-    **kwargs,
-) -> Any:                  # what JSON can hold; `VideoError` if it fails, crashes or takes too long
-    "Run a function on a file in a process of its own."
+# %% ../nbs/01_workers.ipynb #85bd7e65
+def isolated(function: Callable, *args, timeout: float = 600.0, **kwargs) -> Any:
+    """Run a function on a file in a process of its own.
+
+    Args:
+        function: a function of a module; its first argument is the file it works on.
+        *args: paths, text and numbers.
+        timeout: seconds.
+        **kwargs: TODO.
+
+    Returns:
+        what JSON can hold.
+
+    Raises:
+        VideoError: if it fails, crashes or takes too long.
+    """
     about = str(args[0]) if args else function.__name__
-    job = dict(module=function.__module__, name=function.__qualname__, about=about, kwargs=kwargs,
-        args=[os.fspath(a) if isinstance(a, os.PathLike) else a for a in args])
+    job = dict(
+        module=function.__module__,
+        name=function.__qualname__,
+        about=about,
+        kwargs=kwargs,
+        args=[os.fspath(a) if isinstance(a, os.PathLike) else a for a in args],
+    )
     code = f'import json, sys; sys.path[:] = {sys.path!r}; from threedad.workers import _child; _child(json.load(sys.stdin), sys.argv[1])'
     with tempfile.TemporaryDirectory() as folder:
-        try: done = subprocess.run([sys.executable, '-c', code, folder], input=json.dumps(job), text=True, timeout=timeout, capture_output=True)
-        except subprocess.TimeoutExpired: raise VideoError(about, f'not finished after {timeout:g} s') from None
+        try:
+            done = subprocess.run(
+                [sys.executable, '-c', code, folder],
+                input=json.dumps(job),
+                text=True,
+                timeout=timeout,
+                capture_output=True,
+            )
+        except subprocess.TimeoutExpired:
+            raise VideoError(about, f'not finished after {timeout:g} s') from None
         if done.returncode:
-            why = signal.Signals(-done.returncode).name if done.returncode < 0 else (done.stderr.strip().splitlines() or [f'exit {done.returncode}'])[-1]
+            why = (
+                signal.Signals(-done.returncode).name
+                if done.returncode < 0
+                else (done.stderr.strip().splitlines() or [f'exit {done.returncode}'])[-1]
+            )
             raise VideoError(about, f'the process reading it crashed ({why})')
         folder = Path(folder)
-        if (folder/'error.json').exists(): raise VideoError(**read_json(folder/'error.json'))
-        return read_json(folder/'result.json')
+        if (folder / 'error.json').exists():
+            raise VideoError(**read_json(folder / 'error.json'))
+        return read_json(folder / 'result.json')
 
 # %% ../nbs/01_workers.ipynb #c0a1e032
 _THREADS = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'NUMBA_NUM_THREADS')
 
-def _serve(pipe, module, name): # runs in the worker: work off jobs until the parent hangs up
+
+def _serve(pipe, module, name):
+    """Runs in the worker: work off jobs until the parent hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     function = getattr(importlib.import_module(module), name)
     with contextlib.suppress(EOFError, BrokenPipeError):
         pipe.send_bytes(b'"ready"')
-        while True: pipe.send_bytes(json.dumps(function(json.loads(pipe.recv_bytes()))).encode())
+        while True:
+            pipe.send_bytes(json.dumps(function(json.loads(pipe.recv_bytes()))).encode())
 
-def _hire(function): # start a worker process; returns its pipe and the process
-    from threedad import workers # workers import the module, wherever this runs
+# %% ../nbs/01_workers.ipynb #15c84dbc
+def _hire(function):
+    """Start a worker process; returns its pipe and the process."""
+    from threedad import workers  # workers import the module, wherever this runs
+
     context = multiprocessing.get_context('spawn')
     ours, theirs = context.Pipe()
-    process = context.Process(target=workers._serve, args=(theirs, function.__module__, function.__qualname__), daemon=True)
+    process = context.Process(
+        target=workers._serve,
+        args=(theirs, function.__module__, function.__qualname__),
+        daemon=True,
+    )
     saved = {k: os.environ.get(k) for k in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, '1'))
-    try: process.start()
+    try:
+        process.start()
     finally:
-        for k, v in saved.items(): os.environ.pop(k) if v is None else os.environ.update({k: v})
+        for k, v in saved.items():
+            os.environ.pop(k) if v is None else os.environ.update({k: v})
     theirs.close()
     return ours, process
 
-def pooled(function, jobs, workers, timeout): # yield job, answer or None, and why there is none, as each ends
+# %% ../nbs/01_workers.ipynb #36f51f90
+def pooled(function, jobs, workers, timeout):
+    """Yield job, answer or None, and why there is none, as each ends."""
     queue, live = deque(jobs), {}
+
     def hire():
         pipe, process = _hire(function)
         live[pipe] = [process, None, math.inf]
+
     try:
-        for _ in range(min(workers, len(queue))): hire()
+        for _ in range(min(workers, len(queue))):
+            hire()
         while live:
             soonest = min(d for _, _, d in live.values())
-            ready = wait(list(live), None if soonest == math.inf else max(0, soonest - time.monotonic()))
+            ready = wait(
+                list(live), None if soonest == math.inf else max(0, soonest - time.monotonic())
+            )
             late = [p for p, (_, _, d) in live.items() if p not in ready and d <= time.monotonic()]
             for pipe in ready + late:
                 process, job, _ = live[pipe]
-                try: answer = None if pipe in late else json.loads(pipe.recv_bytes())
-                except (EOFError, ConnectionResetError): answer = None
+                try:
+                    answer = None if pipe in late else json.loads(pipe.recv_bytes())
+                except (EOFError, ConnectionResetError):
+                    answer = None
                 if answer is None:
-                    process.kill(); process.join(); pipe.close(); del live[pipe]
-                    if job is None: raise ThreedadError(f'a worker process could not start (exit code {process.exitcode}); use workers=0')
-                    yield job, None, 'took too long' if pipe in late else f'the decoder crashed (exit code {process.exitcode})'
-                    if queue: hire()
+                    process.kill()
+                    process.join()
+                    pipe.close()
+                    del live[pipe]
+                    if job is None:
+                        raise ThreedadError(
+                            f'a worker process could not start (exit code {process.exitcode}); use workers=0'
+                        )
+                    yield (
+                        job,
+                        None,
+                        'took too long'
+                        if pipe in late
+                        else f'the decoder crashed (exit code {process.exitcode})',
+                    )
+                    if queue:
+                        hire()
                     continue
-                if job is not None: yield job, answer, ''
+                if job is not None:
+                    yield job, answer, ''
                 if queue:
                     live[pipe][1:] = queue[0], time.monotonic() + timeout
                     pipe.send_bytes(json.dumps(queue.popleft()).encode())
-                else: pipe.close(); process.join(); del live[pipe]
+                else:
+                    pipe.close()
+                    process.join()
+                    del live[pipe]
     finally:
-        for pipe, (process, _, _) in live.items(): process.kill(); pipe.close()
+        for pipe, (process, _, _) in live.items():
+            process.kill()
+            pipe.close()

@@ -1,4 +1,5 @@
 """Write NOTICE from threedad/assets/assets.json, so that the two never disagree."""
+
 import json
 from pathlib import Path
 
@@ -12,7 +13,10 @@ Files under threedad/assets that were made by others or from the work of others,
 
 def main(root=Path(__file__).resolve().parents[1]):
     listed = json.loads((root / "threedad/assets/assets.json").read_text())
-    parts = [f"{name}\n    origin:  {a['origin']}\n    licence: {a['licence']}\n    sha256:  {a['sha256']}\n" for name, a in sorted(listed.items())]
+    parts = [
+        f"{name}\n    origin:  {a['origin']}\n    licence: {a['licence']}\n    sha256:  {a['sha256']}\n"
+        for name, a in sorted(listed.items())
+    ]
     (root / "NOTICE").write_text(HEAD + "\n" + "\n".join(parts), encoding="utf-8")
 
 

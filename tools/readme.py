@@ -1,4 +1,5 @@
 """Make README.md from index.ipynb: hidden cells and directives left out, figures kept in docs/images."""
+
 import re
 from pathlib import Path
 
@@ -8,7 +9,9 @@ from nbconvert import MarkdownExporter
 
 def main(root=Path(__file__).resolve().parents[1]):
     nb = nbformat.read(root / "index.ipynb", 4)
-    nb.cells = [c for c in nb.cells if not re.match(r"#\|\s*(hide|export|default_exp)\b", c.source)]
+    nb.cells = [
+        c for c in nb.cells if not re.match(r"#\|\s*(hide|export|default_exp)\b", c.source)
+    ]
     for c in nb.cells:
         if c.cell_type == "code":
             if re.search(r"^#\|\s*echo:\s*false", c.source, flags=re.M):
@@ -26,7 +29,11 @@ def main(root=Path(__file__).resolve().parents[1]):
         text = text.replace(f"({name})", f"(docs/images/{name})")
     text = re.sub(r"<style scoped>.*?</style>\n?", "", text, flags=re.S)
     text = re.sub(r"\n +\n!\[png\]", "\n\n![figure]", text)
-    text = "<!-- made from index.ipynb by `make export`; edit that -->\n\n" + re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    text = (
+        "<!-- made from index.ipynb by `make export`; edit that -->\n\n"
+        + re.sub(r"\n{3,}", "\n\n", text).strip()
+        + "\n"
+    )
     (root / "README.md").write_text(text, encoding="utf-8")
 
 
