@@ -7,7 +7,7 @@ OUT ?= data/demo
 export PYTHONUNBUFFERED = 1
 export GOMP_SPINCOUNT = 30000
 
-.PHONY: help demo test test-slow bench synth-bench lab docs export hooks head clean setup
+.PHONY: help demo test test-slow lint bench synth-bench lab docs export hooks head clean setup
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
@@ -29,6 +29,13 @@ test: setup ## every test but the slow ones: notebooks, command line, browser, p
 
 test-slow: setup ## the slow tests too
 	$(BIN)/python -m pytest -q -m "slow or not slow"
+
+lint: setup ## the rules of the house: ruff, the measures of the cells, the types
+	@status=0; \
+	$(BIN)/ruff check nbs index.ipynb tests tools threedad || status=1; \
+	$(BIN)/python tools/cells.py || status=1; \
+	$(BIN)/mypy || status=1; \
+	exit $$status
 
 bench: setup ## measure speed, side by side
 	$(BIN)/python -m tests.bench
