@@ -1,4 +1,5 @@
 """help() says of every public name what it takes and what it gives."""
+
 import ast
 import importlib
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ def public():
     """Every function and class in an `__all__` of the library, as module.name; read without importing anything."""
     for path in sorted((ROOT / "threedad").glob("[!_]*.py")):
         body = ast.parse(path.read_text(encoding="utf-8")).body
-        listed = next(ast.literal_eval(n.value) for n in body if ast.unparse(n).startswith("__all__ ="))
+        listed = next(
+            ast.literal_eval(n.value) for n in body if ast.unparse(n).startswith("__all__ =")
+        )
         made = {n.name for n in body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
         yield from (f"{path.stem}.{name}" for name in listed if name in made)
 
@@ -30,10 +33,12 @@ def test_help_says_everything(name):
 
 @pytest.mark.parametrize("module", sorted(p.stem for p in (ROOT / "threedad").glob("[!_]*.py")))
 def test_modules_say_what_they_hold(module):
-    assert ast.get_docstring(ast.parse((ROOT / f"threedad/{module}.py").read_text(encoding="utf-8")))
+    assert ast.get_docstring(
+        ast.parse((ROOT / f"threedad/{module}.py").read_text(encoding="utf-8"))
+    )
 
 
-def whole(points, *rest, scale: float = 1.) -> list:
+def whole(points, *rest, scale: float = 1.0) -> list:
     """Scale points.
 
     Args:
@@ -56,7 +61,8 @@ def partly(points, scale: float, origin) -> list:
     """
 
 
-def bare(points): return points
+def bare(points):
+    return points
 
 
 @dataclass
@@ -67,6 +73,7 @@ class Box:
         left: pixels.
         top: pixels.
     """
+
     left: float
     top: float
     _area: float | None = None
@@ -75,7 +82,8 @@ class Box:
     def centre(self) -> float:
         """Its middle."""
 
-    def __len__(self) -> int: return 4
+    def __len__(self) -> int:
+        return 4
 
     def grow(self, by: float) -> "Box":
         """A larger one."""
@@ -91,16 +99,28 @@ class Reader:
     Args:
         path: a file.
     """
-    def __init__(self, path, mode): pass
+
+    def __init__(self, path, mode):
+        pass
 
 
-@pytest.mark.parametrize("thing, said", [
-    (whole, []),
-    (partly, ["`Args:` says nothing of scale", "`Args:` says nothing of origin", "no `Returns:` or `Yields:` section"]),
-    (bare, ["no docstring"]),
-    (Box, ["grow: `Args:` says nothing of by", "grow: no `Returns:` or `Yields:` section"]),
-    (Pair, ["no docstring"]),
-    (Reader, ["`Args:` says nothing of mode"]),
-])
+@pytest.mark.parametrize(
+    "thing, said",
+    [
+        (whole, []),
+        (
+            partly,
+            [
+                "`Args:` says nothing of scale",
+                "`Args:` says nothing of origin",
+                "no `Returns:` or `Yields:` section",
+            ],
+        ),
+        (bare, ["no docstring"]),
+        (Box, ["grow: `Args:` says nothing of by", "grow: no `Returns:` or `Yields:` section"]),
+        (Pair, ["no docstring"]),
+        (Reader, ["`Args:` says nothing of mode"]),
+    ],
+)
 def test_the_check_itself(thing, said):
     assert problems(thing, library=__name__) == said

@@ -1,4 +1,5 @@
 """Draw docs/images/rooms.svg: the modules by chapter, and which chapters each of them imports from."""
+
 import ast
 import re
 from html import escape
@@ -6,9 +7,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = {
-    0: ("foundations", "#56B4E9"), 1: ("video to coefficients", "#009E73"), 2: ("synthesis and forgery", "#E69F00"),
-    3: ("corpora and stores", "#F0E442"), 4: ("networks", "#D55E00"), 5: ("learning", "#CC79A7"),
-    6: ("judging", "#0072B2"), 7: ("showing", "#999999"), 8: ("using", "#8C6BB1"),
+    0: ("foundations", "#56B4E9"),
+    1: ("video to coefficients", "#009E73"),
+    2: ("synthesis and forgery", "#E69F00"),
+    3: ("corpora and stores", "#F0E442"),
+    4: ("networks", "#D55E00"),
+    5: ("learning", "#CC79A7"),
+    6: ("judging", "#0072B2"),
+    7: ("showing", "#999999"),
+    8: ("using", "#8C6BB1"),
 }
 LEFT, TILE, HIGH, GAP, WIDE = 190, 144, 50, 8, 6  # pixels; WIDE is in tiles
 
@@ -39,10 +46,20 @@ def rooms(root: Path = ROOT) -> dict[str, tuple[int, set[str]]]:
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.ImportFrom):
                 parts = (["threedad"] if node.level else []) + (node.module or "").split(".")
-                whole = [p for p in parts if p] == ["threedad"]  # from threedad import x, from . import x
-                imported |= {a.name for a in node.names} if whole else {parts[1]} if parts[0] == "threedad" else set()
+                whole = [p for p in parts if p] == [
+                    "threedad"
+                ]  # from threedad import x, from . import x
+                imported |= (
+                    {a.name for a in node.names}
+                    if whole
+                    else {parts[1]}
+                    if parts[0] == "threedad"
+                    else set()
+                )
             elif isinstance(node, ast.Import):
-                imported |= {a.name.split(".")[1] for a in node.names if a.name.startswith("threedad.")}
+                imported |= {
+                    a.name.split(".")[1] for a in node.names if a.name.startswith("threedad.")
+                }
         found[path.stem] = number, imported - {path.stem}
     known = {name: (number, imported & found.keys()) for name, (number, imported) in found.items()}
     return dict(sorted(known.items(), key=lambda item: item[1][0]))
@@ -61,8 +78,10 @@ def chip(x: float, y: float, chapter: int, side: int = 13) -> str:
         SVG elements.
     """
     kind, middle = "digit pale" if chapter in (6, 8) else "digit", side / 2
-    return (f'<rect x="{x}" y="{y}" width="{side}" height="{side}" rx="3" fill="{CHAPTERS[chapter][1]}"/>'
-            f'<text class="{kind}" x="{x + middle}" y="{y + middle + 3.5}" text-anchor="middle">{chapter}</text>')
+    return (
+        f'<rect x="{x}" y="{y}" width="{side}" height="{side}" rx="3" fill="{CHAPTERS[chapter][1]}"/>'
+        f'<text class="{kind}" x="{x + middle}" y="{y + middle + 3.5}" text-anchor="middle">{chapter}</text>'
+    )
 
 
 def tile(x: float, y: float, name: str, number: int, doors: dict[int, list[str]]) -> str:
@@ -79,10 +98,13 @@ def tile(x: float, y: float, name: str, number: int, doors: dict[int, list[str]]
         SVG elements; the title, which browsers show under the pointer, lists the imports.
     """
     imports = ", ".join(m for names in doors.values() for m in names) or "nothing of this library"
-    return (f'<g><title>{escape(f"{number:02}_{name} imports {imports}")}</title>'
-            f'<rect class="tile" x="{x}" y="{y}" width="{TILE}" height="{HIGH}" rx="6"/>'
-            f'<text class="module" x="{x + 9}" y="{y + 19}">{name}</text>'
-            + "".join(chip(x + 9 + 14.5 * i, y + 29, c) for i, c in enumerate(doors)) + "</g>")
+    return (
+        f'<g><title>{escape(f"{number:02}_{name} imports {imports}")}</title>'
+        f'<rect class="tile" x="{x}" y="{y}" width="{TILE}" height="{HIGH}" rx="6"/>'
+        f'<text class="module" x="{x + 9}" y="{y + 19}">{name}</text>'
+        + "".join(chip(x + 9 + 14.5 * i, y + 29, c) for i, c in enumerate(doors))
+        + "</g>"
+    )
 
 
 def draw(root: Path = ROOT) -> str:
@@ -101,20 +123,31 @@ def draw(root: Path = ROOT) -> str:
             continue
         high = -(-len(here) // WIDE) * (HIGH + GAP) + GAP
         middle = y + high / 2
-        parts.append(f'<rect class="band" x="12" y="{y}" width="{LEFT + WIDE * (TILE + GAP)}" height="{high}" rx="8"/>'
-                     + chip(22, middle - 9, chapter, 18) + f'<text x="48" y="{middle + 4.5}">{title}</text>')
+        parts.append(
+            f'<rect class="band" x="12" y="{y}" width="{LEFT + WIDE * (TILE + GAP)}" height="{high}" rx="8"/>'
+            + chip(22, middle - 9, chapter, 18)
+            + f'<text x="48" y="{middle + 4.5}">{title}</text>'
+        )
         for i, name in enumerate(here):
             number, imported = found[name]
-            doors = {c: [m for m in found if m in imported and found[m][0] // 10 == c] for c in CHAPTERS}
+            doors = {
+                c: [m for m in found if m in imported and found[m][0] // 10 == c] for c in CHAPTERS
+            }
             place = LEFT + 12 + i % WIDE * (TILE + GAP), y + GAP + i // WIDE * (HIGH + GAP)
-            parts.append(tile(*place, name, number, {c: names for c, names in doors.items() if names}))
+            parts.append(
+                tile(*place, name, number, {c: names for c, names in doors.items() if names})
+            )
         y += high + 6
     wide, high = LEFT + WIDE * (TILE + GAP) + 24, y + 6
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}" '
-            f'role="img" aria-label="The modules of threedad by chapter"><style>{STYLE}\n</style>\n'
-            f'<rect class="page" x="1" y="1" width="{wide - 2}" height="{high - 2}" rx="10"/>\n'
-            f'<text class="note" x="22" y="28">A square on a module says which chapters it imports from. '
-            f'Imports go up the page and to the left, never back.</text>\n' + "\n".join(parts) + "\n</svg>\n")
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}" '
+        f'role="img" aria-label="The modules of threedad by chapter"><style>{STYLE}\n</style>\n'
+        f'<rect class="page" x="1" y="1" width="{wide - 2}" height="{high - 2}" rx="10"/>\n'
+        f'<text class="note" x="22" y="28">A square on a module says which chapters it imports from. '
+        f'Imports go up the page and to the left, never back.</text>\n'
+        + "\n".join(parts)
+        + "\n</svg>\n"
+    )
 
 
 def main():

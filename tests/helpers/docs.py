@@ -1,9 +1,21 @@
 """Whether what help() prints of a function or class says everything: each parameter, and what is returned."""
+
 import dataclasses
 import inspect
 import re
 
-SECTIONS = ("Args", "Attributes", "Returns", "Yields", "Raises", "Example", "Examples", "Note", "Notes", "References")
+SECTIONS = (
+    "Args",
+    "Attributes",
+    "Returns",
+    "Yields",
+    "Raises",
+    "Example",
+    "Examples",
+    "Note",
+    "Notes",
+    "References",
+)
 ENTRY = re.compile(r"(\*{0,2}\w+)\s*(?:\(.*?\))?:(?:\s+|$)(.*)")
 
 
@@ -18,13 +30,20 @@ def sections(doc: str) -> dict[str, list[str]]:
     """
     found, current = {}, None
     for line in doc.splitlines():
-        if line.rstrip(":").strip() in SECTIONS and line.rstrip().endswith(":") and not line.startswith(" "):
+        if (
+            line.rstrip(":").strip() in SECTIONS
+            and line.rstrip().endswith(":")
+            and not line.startswith(" ")
+        ):
             current = found.setdefault(line.strip()[:-1], [])
         elif line.strip() and not line.startswith(" "):
             current = None
         elif current is not None:
             current.append(line)
-    return {name: inspect.cleandoc("\n" + "\n".join(lines)).splitlines() for name, lines in found.items()}
+    return {
+        name: inspect.cleandoc("\n" + "\n".join(lines)).splitlines()
+        for name, lines in found.items()
+    }
 
 
 def entries(lines: list[str]) -> dict[str, str]:
@@ -60,7 +79,11 @@ def missing(names: list[str], doc: str, section: str) -> list[str]:
     parts = sections(doc)
     said = entries(parts.get("Args", [])) | entries(parts.get("Attributes", []))
     empty = ("", "todo")
-    return [f"`{section}:` says nothing of {n}" for n in names if said.get(n, "").lower().strip(" .:") in empty]
+    return [
+        f"`{section}:` says nothing of {n}"
+        for n in names
+        if said.get(n, "").lower().strip(" .:") in empty
+    ]
 
 
 def parameters(function) -> list[str]:
@@ -108,7 +131,9 @@ def fields(cls) -> list[str] | None:
     """
     if dataclasses.is_dataclass(cls):
         own = inspect.get_annotations(cls)
-        return [f.name for f in dataclasses.fields(cls) if f.name in own and not f.name.startswith("_")]
+        return [
+            f.name for f in dataclasses.fields(cls) if f.name in own and not f.name.startswith("_")
+        ]
     return list(cls._fields) if issubclass(cls, tuple) and hasattr(cls, "_fields") else None
 
 
@@ -123,14 +148,20 @@ def class_problems(cls, library: str = "threedad") -> list[str]:
         One line of text for each thing that is missing, with the method's name in front.
     """
     doc = vars(cls).get("__doc__") or ""
-    generated = doc.startswith(f"{cls.__name__}(")  # dataclass and NamedTuple write their signature there
+    generated = doc.startswith(
+        f"{cls.__name__}("
+    )  # dataclass and NamedTuple write their signature there
     if not doc or generated:
         return ["no docstring"]
     found = []
     if (names := fields(cls)) is not None:
         found += missing(names, inspect.getdoc(cls), "Attributes")
     elif init := vars(cls).get("__init__"):
-        found += missing(parameters(init), f"{inspect.getdoc(cls)}\n\n{inspect.cleandoc(init.__doc__ or '')}", "Args")
+        found += missing(
+            parameters(init),
+            f"{inspect.getdoc(cls)}\n\n{inspect.cleandoc(init.__doc__ or '')}",
+            "Args",
+        )
     for name, value in vars(cls).items():
         if name.startswith("_") and name != "__call__":
             continue
