@@ -17,7 +17,7 @@ CHAPTERS = {
     7: ("showing", "#999999"),
     8: ("using", "#8C6BB1"),
 }
-LEFT, TILE, HIGH, GAP, WIDE = 190, 144, 50, 8, 6  # pixels; WIDE is in tiles
+LEFT, TILE, HIGH, GAP, WIDE = 190, 144, 50, 8, 4  # pixels; WIDE is in tiles
 
 STYLE = """
   .page { fill: #ffffff; stroke: #d0d4da } .band { fill: #f4f5f7 } .tile { fill: #ffffff; stroke: #b9bfc8 }
