@@ -33,6 +33,7 @@ test-slow: setup ## the slow tests too
 lint: setup ## the rules of the house: ruff, the measures of the cells, the types
 	@status=0; \
 	$(BIN)/ruff check nbs index.ipynb tests tools threedad || status=1; \
+	$(BIN)/ruff format --check nbs index.ipynb tests tools || status=1; \
 	$(BIN)/python tools/cells.py || status=1; \
 	$(BIN)/mypy || status=1; \
 	exit $$status
