@@ -27,7 +27,7 @@ def rendering():
     import trimesh
     from threedad.morphable import MorphableModel, euler_to_matrix, project
     from threedad.raster import rasterize, weld
-    from threedad.render import render, render_batch
+    from threedad.render import Surface, render, render_batch
 
     model, size = MorphableModel.load(), 128
     p = project(model.mean, 30.0, euler_to_matrix(0.2, 0.1, 0), np.array([64.0, 64.0])).astype(
@@ -57,17 +57,14 @@ def rendering():
         np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8),
         weld(model.mean),
     )
-    one = seconds(lambda: render(p, model.faces, 224, 224, model.uv, texture, join=join), 30)
+    one = seconds(lambda: render(p, model.faces, (224, 224), Surface(model.uv, texture, join)), 30)
     many = (
         seconds(
             lambda: render_batch(
                 np.repeat(p[None], 32, 0),
                 model.faces,
-                224,
-                224,
-                model.uv,
-                texture,
-                join=join,
+                (224, 224),
+                Surface(model.uv, texture, join),
                 threads=2,
             ),
             5,
@@ -80,7 +77,7 @@ def rendering():
     )  # as large as 3DDFA's BFM: 38 k vertices, 76 k triangles
     q, uv, F = np.float32(V[:, :3]), np.float32(V[:, 3:]), np.int32(F)
     drawn, alone = (
-        seconds(lambda: render(q, F, 224, 224, uv, texture), 20),
+        seconds(lambda: render(q, F, (224, 224), Surface(uv, texture)), 20),
         seconds(lambda: rasterize(q, F, 224, 224), 20),
     )
     return rows + [

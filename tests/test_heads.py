@@ -19,7 +19,7 @@ from threedad.morphable import (
 from threedad.heads import load_bfm, load_blendshapes, read_pickle
 from threedad.morphable import unwhiten
 from threedad.raster import rasterize
-from threedad.render import render, unwrap
+from threedad.render import Surface, render, unwrap
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared/golden"
 EYES = 9e4  # units of the synthetic Basel file in an eye distance
@@ -214,7 +214,9 @@ def test_bfm_is_a_working_model(model, marks, bfm_files):
         and "0 actions" in repr(bfm)
     )
     p = project(bfm.mean, 30.0, np.eye(3), np.array([64.0, 66.0]))
-    image, alpha = render(p, bfm.faces, 128, 128, bfm.uv, np.full((64, 64, 3), 180, np.uint8))
+    image, alpha = render(
+        p, bfm.faces, (128, 128), Surface(bfm.uv, np.full((64, 64, 3), 180, np.uint8))
+    )
     assert alpha.mean() > 0.2 and unwrap(image, p, bfm, 128)[1].max() == 1
 
 

@@ -1,12 +1,13 @@
 """The 62-number codec, pose, and the 68 landmarks."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from threedad.core import UsageError, rng
+from threedad.core import FileError, UsageError, rng
 from threedad.heads import load_mean_std
 from threedad.morphable import (
     LANDMARKS_68,

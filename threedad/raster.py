@@ -7,13 +7,20 @@ __all__ = ['compiled', 'Buffers', 'rasterize', 'interpolate', 'weld', 'vertex_no
            'normal_image', 'pncc_image', 'region_image']
 
 # %% ../nbs/04_raster.ipynb #aaa84305
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import numpy as np
 
 # %% ../nbs/04_raster.ipynb #3ccd5bc0
-def compiled(f):
-    """Compile `f` on its first call; the result is kept on disk where that is possible."""
+def compiled(f: Callable) -> Callable:
+    """Compile a function on its first call; the result is kept on disk where that is possible.
+
+    Args:
+        f: a function of numbers and arrays, as numba's `njit` takes them.
+
+    Returns:
+        the compiled function.
+    """
     import numba
 
     options = dict(error_model='numpy', boundscheck=False, nogil=True)
@@ -23,107 +30,6 @@ def compiled(f):
         return numba.njit(cache=True, **options)(f)
     except RuntimeError:
         return numba.njit(**options)(f)
-
-# %% ../nbs/04_raster.ipynb #533fe44a
-@compiled
-def _raster(points, faces, cull, tri, bary, depth):
-    H, W = depth.shape
-    tri[:] = -1
-    bary[:] = 0
-    depth[:] = -np.inf
-    limit, far = 1 << 20, np.int64(1) << 40
-    fixed = np.empty((len(points), 2), np.int64)
-    for i in range(len(points)):
-        x, y = points[i, 0], points[i, 1]
-        if max(abs(x), abs(y)) < limit:
-            fixed[i, 0] = np.int64(np.floor(x * 256 + 0.5))
-            fixed[i, 1] = np.int64(np.floor(y * 256 + 0.5))
-        else:
-            fixed[i, 0] = far
-    for k in range(len(faces)):
-        a, b, c = faces[k, 0], faces[k, 1], faces[k, 2]
-        ax, ay, bx, by, cx, cy = (
-            fixed[a, 0],
-            fixed[a, 1],
-            fixed[b, 0],
-            fixed[b, 1],
-            fixed[c, 0],
-            fixed[c, 1],
-        )
-        if ax == far or bx == far or cx == far:
-            continue
-        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        if area == 0:
-            continue
-        back = area > 0  # front faces run counter-clockwise seen with y up
-        if back and cull:
-            continue
-        if not back:
-            b, c, bx, by, cx, cy, area = c, b, cx, cy, bx, by, -area
-        x0, x1 = max((min(ax, bx, cx) + 127) >> 8, 0), min((max(ax, bx, cx) - 128) >> 8, W - 1)
-        y0, y1 = max((min(ay, by, cy) + 127) >> 8, 0), min((max(ay, by, cy) - 128) >> 8, H - 1)
-        if x0 > x1 or y0 > y1:
-            continue
-        dxa, dya, dxb, dyb, dxc, dyc = cx - bx, cy - by, ax - cx, ay - cy, bx - ax, by - ay
-        na = 0 if (dya < 0 or (dya == 0 and dxa > 0)) else 1
-        nb = 0 if (dyb < 0 or (dyb == 0 and dxb > 0)) else 1
-        nc = 0 if (dyc < 0 or (dyc == 0 and dxc > 0)) else 1
-        px, py = x0 * 256 + 128, y0 * 256 + 128
-        ra, rb, rc = (
-            dxa * (py - by) - dya * (px - bx),
-            dxb * (py - cy) - dyb * (px - cx),
-            dxc * (py - ay) - dyc * (px - ax),
-        )
-        known, inv, low, high, z0, gx, gy = False, 0.0, np.float32(0), np.float32(0), 0.0, 0.0, 0.0
-        for y in range(y0, y1 + 1):
-            ea, eb, ec, inside = ra, rb, rc, False
-            for x in range(x0, x1 + 1):
-                if ea >= na and eb >= nb and ec >= nc:
-                    inside = True
-                    if not known:
-                        known, inv, za, zb, zc = (
-                            True,
-                            1.0 / area,
-                            points[a, 2],
-                            points[b, 2],
-                            points[c, 2],
-                        )
-                        low, high = min(za, zb, zc), max(za, zb, zc)
-                        xa, ya = np.float64(points[a, 0]), np.float64(points[a, 1])
-                        ux, uy, vx, vy = (
-                            points[b, 0] - xa,
-                            points[b, 1] - ya,
-                            points[c, 0] - xa,
-                            points[c, 1] - ya,
-                        )
-                        det = ux * vy - uy * vx
-                        if det != 0:
-                            gx, gy = (
-                                ((zb - za) * vy - (zc - za) * uy) / det,
-                                ((zc - za) * ux - (zb - za) * vx) / det,
-                            )
-                        z0 = za + gx * (0.5 - xa) + gy * (0.5 - ya)
-                    z = np.float32(min(max(z0 + gx * x + gy * y, low), high))
-                    if z > depth[y, x]:
-                        wa, wb = np.float32(ea * inv), np.float32(eb * inv)
-                        wc = np.float32(1) - wa - wb
-                        depth[y, x] = z
-                        tri[y, x] = k
-                        bary[y, x, 0] = wa
-                        if back:
-                            bary[y, x, 1] = wb
-                            bary[y, x, 2] = wc
-                        else:
-                            bary[y, x, 1] = wc
-                            bary[y, x, 2] = wb
-                elif inside:
-                    break
-                ea -= dya * 256
-                eb -= dyb * 256
-                ec -= dyc * 256
-            ra += dxa * 256
-            rb += dxb * 256
-            rc += dxc * 256
 
 # %% ../nbs/04_raster.ipynb #e4bb258d
 class Buffers(NamedTuple):
@@ -141,7 +47,122 @@ class Buffers(NamedTuple):
 
     @property
     def mask(self) -> np.ndarray:
+        """H x W bool, where there is a triangle."""
         return self.tri >= 0
+
+# %% ../nbs/04_raster.ipynb #31ee7834
+_FAR = 1 << 40
+
+
+@compiled
+def _snapped(points):
+    """Corners in whole 1/256 px, V x 2; `_FAR` where a number is out of range."""
+    fixed = np.empty((len(points), 2), np.int64)
+    for i in range(len(points)):
+        x, y = points[i, 0], points[i, 1]
+        if max(abs(x), abs(y)) < (1 << 20):
+            fixed[i, 0] = np.int64(np.floor(x * 256 + 0.5))
+            fixed[i, 1] = np.int64(np.floor(y * 256 + 0.5))
+        else:
+            fixed[i, 0] = _FAR
+    return fixed
+
+# %% ../nbs/04_raster.ipynb #f06fc7e4
+@compiled
+def _least(dx, dy):
+    """The least value of an edge function that counts as inside: 0 on a top or left edge."""
+    return 0 if (dy < 0 or (dy == 0 and dx > 0)) else 1
+
+# %% ../nbs/04_raster.ipynb #e0b0db50
+@compiled
+def _span(a, b, c, size):
+    """First and last pixel whose centre lies between three coordinates in 1/256 px."""
+    first = max((min(a, b, c) + 127) >> 8, 0)
+    return first, min((max(a, b, c) - 128) >> 8, size - 1)
+
+# %% ../nbs/04_raster.ipynb #1347181d
+@compiled
+def _plane(p, q, r):
+    """z at pixel (0, 0), its change per pixel in x and y, and its least and greatest value."""
+    za, zb, zc = p[2], q[2], r[2]
+    xa, ya = np.float64(p[0]), np.float64(p[1])
+    ux, uy = q[0] - xa, q[1] - ya
+    vx, vy = r[0] - xa, r[1] - ya
+    gx, gy, det = 0.0, 0.0, ux * vy - uy * vx
+    if det != 0:
+        gx = ((zb - za) * vy - (zc - za) * uy) / det
+        gy = ((zc - za) * ux - (zb - za) * vx) / det
+    z0 = za + gx * (0.5 - xa) + gy * (0.5 - ya)
+    return z0, gx, gy, min(za, zb, zc), max(za, zb, zc)
+
+# %% ../nbs/04_raster.ipynb #a24d9b57
+@compiled
+def _keep(buffers, y, x, k, z, wa, wb, turned):
+    """Write triangle `k` into a pixel; a triangle that was turned gets its corners back."""
+    tri, bary, depth = buffers
+    wc = np.float32(1) - wa - wb
+    depth[y, x] = z
+    tri[y, x] = k
+    bary[y, x, 0] = wa
+    bary[y, x, 1] = wc if turned else wb
+    bary[y, x, 2] = wb if turned else wc
+
+# %% ../nbs/04_raster.ipynb #fe87d25b
+@compiled
+def _draw(k, a, b, c, turned, points, fixed, buffers):
+    """Draw triangle `k` with corners a, b, c, whose area in 1/256 px is positive."""
+    H, W = buffers[2].shape
+    ax, bx, cx = fixed[a, 0], fixed[b, 0], fixed[c, 0]
+    ay, by, cy = fixed[a, 1], fixed[b, 1], fixed[c, 1]
+    x0, x1 = _span(ax, bx, cx, W)
+    y0, y1 = _span(ay, by, cy, H)
+    if x0 > x1 or y0 > y1:
+        return
+    area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+    dxa, dxb, dxc = cx - bx, ax - cx, bx - ax
+    dya, dyb, dyc = cy - by, ay - cy, by - ay
+    na, nb, nc = _least(dxa, dya), _least(dxb, dyb), _least(dxc, dyc)
+    px, py = x0 * 256 + 128, y0 * 256 + 128
+    ra = dxa * (py - by) - dya * (px - bx)
+    rb = dxb * (py - cy) - dyb * (px - cx)
+    rc = dxc * (py - ay) - dyc * (px - ax)
+    known, z0, gx, gy, low, high = False, 0.0, 0.0, 0.0, np.float32(0), np.float32(0)
+    for y in range(y0, y1 + 1):
+        ea, eb, ec, inside = ra, rb, rc, False
+        for x in range(x0, x1 + 1):
+            if ea >= na and eb >= nb and ec >= nc:
+                inside = True
+                if not known:
+                    known = True
+                    z0, gx, gy, low, high = _plane(points[a], points[b], points[c])
+                z = np.float32(min(max(z0 + gx * x + gy * y, low), high))
+                if z > buffers[2][y, x]:
+                    wa, wb = np.float32(ea * (1.0 / area)), np.float32(eb * (1.0 / area))
+                    _keep(buffers, y, x, k, z, wa, wb, turned)
+            elif inside:
+                break
+            ea, eb, ec = ea - dya * 256, eb - dyb * 256, ec - dyc * 256
+        ra, rb, rc = ra + dxa * 256, rb + dxb * 256, rc + dxc * 256
+
+# %% ../nbs/04_raster.ipynb #533fe44a
+@compiled
+def _raster(points, faces, cull, tri, bary, depth):
+    """Draw all triangles into empty buffers, each with its corners in one sense of turning."""
+    tri[:] = -1
+    bary[:] = 0
+    depth[:] = -np.inf
+    fixed = _snapped(points)
+    for k in range(len(faces)):
+        a, b, c = faces[k, 0], faces[k, 1], faces[k, 2]
+        if fixed[a, 0] == _FAR or fixed[b, 0] == _FAR or fixed[c, 0] == _FAR:
+            continue
+        ux, uy = fixed[b, 0] - fixed[a, 0], fixed[b, 1] - fixed[a, 1]
+        vx, vy = fixed[c, 0] - fixed[a, 0], fixed[c, 1] - fixed[a, 1]
+        area = ux * vy - uy * vx
+        if area > 0 and not cull:
+            _draw(k, a, b, c, False, points, fixed, (tri, bary, depth))
+        elif area < 0:
+            _draw(k, a, c, b, True, points, fixed, (tri, bary, depth))
 
 # %% ../nbs/04_raster.ipynb #88df07e4
 def rasterize(
@@ -161,20 +182,23 @@ def rasterize(
         width: px.
         cull: leave out triangles that face away.
         buffers: overwritten and returned, instead of new arrays.
+
+    Returns:
+        triangle, barycentric coordinates and depth of every pixel.
     """
-    points, faces = np.ascontiguousarray(points, np.float32), np.ascontiguousarray(faces, np.int32)
+    points = np.ascontiguousarray(points, np.float32)
+    faces = np.ascontiguousarray(faces, np.int32)
     if buffers is None:
-        buffers = Buffers(
-            np.empty((height, width), np.int32),
-            np.empty((height, width, 3), np.float32),
-            np.empty((height, width), np.float32),
-        )
+        tri = np.empty((height, width), np.int32)
+        bary = np.empty((height, width, 3), np.float32)
+        buffers = Buffers(tri, bary, np.empty((height, width), np.float32))
     _raster(points, faces, cull, *buffers)
     return buffers
 
 # %% ../nbs/04_raster.ipynb #1890e5c4
 @compiled
 def _interpolate(tri, bary, faces, values, out):
+    """Sum the values at the corners of each pixel's triangle, weighted by `bary`."""
     H, W = tri.shape
     for y in range(H):
         for x in range(W):
@@ -190,7 +214,7 @@ def interpolate(buffers: Buffers, faces: np.ndarray, values: np.ndarray) -> np.n
     """Spread vertex values over the pixels.
 
     Args:
-        buffers: TODO.
+        buffers: from `rasterize`.
         faces: (F, 3).
         values: (V, C), known at the vertices.
 
@@ -226,25 +250,29 @@ def weld(vertices: np.ndarray, digits: int = 5) -> np.ndarray:
     )
     return first[inverse.ravel()].astype(np.int32)
 
+# %% ../nbs/04_raster.ipynb #5ae6c733
+@compiled
+def _add_normal(p, q, r, flip, out, i, j, l):
+    """Add the cross product of two sides of a triangle to rows i, j and l."""
+    ux, uy, uz = q[0] - p[0], flip * (q[1] - p[1]), q[2] - p[2]
+    wx, wy, wz = r[0] - p[0], flip * (r[1] - p[1]), r[2] - p[2]
+    nx, ny, nz = uy * wz - uz * wy, uz * wx - ux * wz, ux * wy - uy * wx
+    for d in (i, j, l):
+        out[d, 0] += nx
+        out[d, 1] += ny
+        out[d, 2] += nz
+
 # %% ../nbs/04_raster.ipynb #b51e170b
 @compiled
 def _normals(v, faces, join, flip, out):
+    """Sum the normals of the triangles at joined vertices, make them unit, and share them."""
     out[:] = 0
     for k in range(len(faces)):
         i, j, l = faces[k, 0], faces[k, 1], faces[k, 2]
-        ux, uy, uz = v[j, 0] - v[i, 0], flip * (v[j, 1] - v[i, 1]), v[j, 2] - v[i, 2]
-        wx, wy, wz = v[l, 0] - v[i, 0], flip * (v[l, 1] - v[i, 1]), v[l, 2] - v[i, 2]
-        nx, ny, nz = uy * wz - uz * wy, uz * wx - ux * wz, ux * wy - uy * wx
-        for c in (i, j, l):
-            d = join[c]
-            out[d, 0] += nx
-            out[d, 1] += ny
-            out[d, 2] += nz
+        _add_normal(v[i], v[j], v[l], flip, out, join[i], join[j], join[l])
     for d in range(len(out)):
-        if join[d] != d:
-            continue
         n = np.sqrt(out[d, 0] * out[d, 0] + out[d, 1] * out[d, 1] + out[d, 2] * out[d, 2])
-        if n > 0:
+        if join[d] == d and n > 0:
             for c in range(3):
                 out[d, c] /= n
     for d in range(len(out)):
@@ -267,10 +295,8 @@ def vertex_normals(
     Returns:
         (V, 3) float32, unit length.
     """
-    vertices, faces = (
-        np.ascontiguousarray(vertices, np.float32),
-        np.ascontiguousarray(faces, np.int32),
-    )
+    vertices = np.ascontiguousarray(vertices, np.float32)
+    faces = np.ascontiguousarray(faces, np.int32)
     if join is None:
         join = np.arange(len(vertices), dtype=np.int32)
     out = np.empty_like(vertices)
@@ -295,7 +321,7 @@ def depth_image(buffers: Buffers) -> np.ndarray:
     """Depth as a grey image.
 
     Args:
-        buffers: TODO.
+        buffers: from `rasterize`.
 
     Returns:
         H x W uint8: near is light, nothing is black.
@@ -304,16 +330,15 @@ def depth_image(buffers: Buffers) -> np.ndarray:
     if not m.any():
         return np.zeros(d.shape, np.uint8)
     low, high = d[m].min(), d[m].max()
-    return np.where(m, 55 + 200 * (np.where(m, d, low) - low) / max(high - low, 1e-6), 0).astype(
-        np.uint8
-    )
+    grey = 55 + 200 * (np.where(m, d, low) - low) / max(high - low, 1e-6)
+    return np.where(m, grey, 0).astype(np.uint8)
 
 # %% ../nbs/04_raster.ipynb #952d9371
 def normal_image(buffers: Buffers, faces: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """Normals as colours: -1..1 becomes 0..255.
 
     Args:
-        buffers: TODO.
+        buffers: from `rasterize`.
         faces: (F, 3).
         normals: (V, 3) from `vertex_normals`.
 
@@ -329,7 +354,7 @@ def pncc_image(buffers: Buffers, faces: np.ndarray, mean: np.ndarray) -> np.ndar
     """Projected normalised coordinate code.
 
     Args:
-        buffers: TODO.
+        buffers: from `rasterize`.
         faces: (F, 3).
         mean: (V, 3) average face.
 
@@ -338,6 +363,25 @@ def pncc_image(buffers: Buffers, faces: np.ndarray, mean: np.ndarray) -> np.ndar
     """
     return (255 * interpolate(buffers, faces, pncc_colors(mean))).clip(0, 255).astype(np.uint8)
 
+# %% ../nbs/04_raster.ipynb #1c9a5f5a
+_REGION_COLORS = np.array(
+    [
+        [242, 216, 191],
+        [0, 114, 178],
+        [214, 94, 0],
+        [0, 158, 114],
+        [204, 119, 165],
+        [229, 158, 0],
+        [86, 181, 232],
+        [239, 226, 66],
+        [127, 127, 127],
+        [76, 76, 153],
+        [153, 76, 76],
+        [76, 153, 76],
+    ],
+    np.uint8,
+)
+
 # %% ../nbs/04_raster.ipynb #3e393a22
 def region_image(
     buffers: Buffers, region: np.ndarray, colors: np.ndarray | None = None
@@ -345,33 +389,13 @@ def region_image(
     """Regions of the face as flat colours.
 
     Args:
-        buffers: TODO.
+        buffers: from `rasterize`.
         region: (F,) region of every triangle.
-        colors: (n, 3) uint8.
+        colors: (n, 3) uint8, one per region; a palette of twelve if left out.
 
     Returns:
-        H x W x 3 uint8.
+        H x W x 3 uint8, black where there is nothing.
     """
-    if colors is None:
-        colors = (
-            np.array(
-                [
-                    [0.95, 0.85, 0.75],
-                    [0, 0.45, 0.70],
-                    [0.84, 0.37, 0],
-                    [0, 0.62, 0.45],
-                    [0.80, 0.47, 0.65],
-                    [0.90, 0.62, 0],
-                    [0.34, 0.71, 0.91],
-                    [0.94, 0.89, 0.26],
-                    [0.5, 0.5, 0.5],
-                    [0.3, 0.3, 0.6],
-                    [0.6, 0.3, 0.3],
-                    [0.3, 0.6, 0.3],
-                ]
-            )
-            * 255
-        ).astype(np.uint8)
-    return np.where(buffers.mask[..., None], colors[region[buffers.tri] % len(colors)], 0).astype(
-        np.uint8
-    )
+    colors = _REGION_COLORS if colors is None else colors
+    painted = colors[region[buffers.tri] % len(colors)]
+    return np.where(buffers.mask[..., None], painted, 0).astype(np.uint8)
