@@ -355,7 +355,7 @@ class _Lines(tqdm):
     def display(self, msg=None, pos=None, last=False):
         """Write a line if it is time for one."""
         now = self._time()
-        self.said = self.said or now
+        self.said = self.said or getattr(self, 'start_t', now)
         if now - self.said < 10 and not last:
             return
         self.said, about = now, self.format_dict
