@@ -364,11 +364,12 @@ class _Lines(tqdm):
         form += ', {rate_fmt}, {remaining} left' if ahead else ', {rate_fmt}'
         about |= dict(bar_format=form + '{postfix}', prefix='', unit_scale=False)
         start = f'{self.desc}: ' if self.desc else ''
-        self.fp.write(start + self.format_meter(**about) + '\n')
+        self.fp.write(' '.join((start + self.format_meter(**about)).split()) + '\n')
 
     def close(self):
         """Say how long it took, if that was long enough to be worth a line."""
-        if not self.disable and self._time() - self.start_t > self.delay:
+        late = not self.disable and self._time() - self.start_t > self.delay
+        if late and self.n > self.last_print_n:
             self._ema_dt = lambda: None
             self.display(last=True)
         self.leave = False
