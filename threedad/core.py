@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['REAL', 'FAKE', 'LABELS', 'PALETTE', 'COLORS', 'STATUSES', 'ASSETS', 'ThreedadError', 'UsageError', 'FileError',
-           'VideoError', 'AssetError', 'StoreError', 'CheckpointError', 'atomic_path', 'write_json', 'read_json',
-           'write_table', 'read_table', 'sha256_of', 'asset', 'rng', 'seed_everything', 'Shared', 'one_thread',
-           'quiet_stderr', 'progress', 'check_output', 'natural_key']
+           'VideoError', 'AssetError', 'StoreError', 'CheckpointError', 'atomic_path', 'to_json', 'write_json',
+           'read_json', 'write_table', 'read_table', 'sha256_of', 'asset', 'rng', 'seed_everything', 'Shared',
+           'one_thread', 'quiet_stderr', 'progress', 'check_output', 'natural_key']
 
 # %% ../nbs/00_core.ipynb #ed43eb3c
 import contextlib, hashlib, json, os, random, sys, tempfile, threading, warnings
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator
 
@@ -72,8 +73,8 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     Args:
         path: where the finished file goes; its folder is made if needed.
 
-    Returns:
-        a temporary path with the same suffix, to be written to.
+    Yields:
+        A temporary path with the same suffix, to be written to.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,26 +88,45 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     finally:
         tmp.unlink(missing_ok=True)
 
-# %% ../nbs/00_core.ipynb #67eb6c98
-def write_json(obj: Any, path: str | os.PathLike) -> Path:
-    """Write `obj` as readable JSON, atomically.
+# %% ../nbs/00_core.ipynb #6f686486
+def _plain(obj):
+    """What JSON can hold of an object it does not know."""
+    if isinstance(obj, np.generic):
+        return obj.item()
+    if isinstance(obj, np.ndarray):
+        return obj.tolist()
+    if is_dataclass(obj) and not isinstance(obj, type):
+        return vars(obj)
+    return str(obj)
+
+# %% ../nbs/00_core.ipynb #7ed57fe6
+def to_json(obj: Any, indent: int | None = None) -> str:
+    """An object as JSON text.
 
     Args:
-        obj: anything JSON can hold; numpy numbers and paths are converted.
-        path: the file.
+        obj: anything; numpy arrays become lists, dataclasses objects, paths text.
+        indent: spaces per level; None writes one line.
+
+    Returns:
+        The text.
     """
+    text = json.dumps(obj, indent=indent, default=_plain, ensure_ascii=False)
+    odd = any('\ud800' <= c <= '\udfff' for c in text)  # a file name that is not UTF-8
+    return json.dumps(obj, indent=indent, default=_plain) if odd else text
 
-    def plain(o):
-        if isinstance(o, np.generic):
-            return o.item()
-        if isinstance(o, np.ndarray):
-            return o.tolist()
-        return str(o)
+# %% ../nbs/00_core.ipynb #67eb6c98
+def write_json(obj: Any, path: str | os.PathLike) -> Path:
+    """Write an object as readable JSON, atomically.
 
+    Args:
+        obj: anything `to_json` takes.
+        path: the file.
+
+    Returns:
+        The path.
+    """
     with atomic_path(path) as tmp:
-        tmp.write_text(
-            json.dumps(obj, indent=2, default=plain, ensure_ascii=False) + '\n', encoding='utf-8'
-        )
+        tmp.write_text(to_json(obj, indent=2) + '\n', encoding='utf-8')
     return Path(path)
 
 # %% ../nbs/00_core.ipynb #cd378acd
@@ -115,6 +135,9 @@ def read_json(path: str | os.PathLike) -> Any:
 
     Args:
         path: the file.
+
+    Returns:
+        What it holds.
 
     Raises:
         FileError: if it is missing or not JSON.
@@ -126,7 +149,15 @@ def read_json(path: str | os.PathLike) -> Any:
 
 # %% ../nbs/00_core.ipynb #16ec9f8d
 def write_table(df: 'pandas.DataFrame', path: str | os.PathLike) -> Path:
-    """Write a table as Parquet, atomically."""
+    """Write a table as Parquet, atomically.
+
+    Args:
+        df: the table; its index is left out.
+        path: the file.
+
+    Returns:
+        The path.
+    """
     with atomic_path(path) as tmp:
         df.to_parquet(tmp, index=False)
     return Path(path)
@@ -180,6 +211,9 @@ def asset(name: str) -> Path:
     Args:
         name: a file name listed in assets/assets.json.
 
+    Returns:
+        Where it is.
+
     Raises:
         AssetError: if it is not listed, missing or altered.
     """
@@ -203,13 +237,23 @@ def rng(
     """A numpy generator from a seed.
 
     Args:
-        seed: a generator is returned as it is.
+        seed: a number; a generator is returned as it is.
+
+    Returns:
+        The generator.
     """
     return np.random.default_rng(seed)
 
 # %% ../nbs/00_core.ipynb #aae3bde0
 def seed_everything(seed: int = 0) -> np.random.Generator:
-    """Seed Python, numpy and torch, and return a numpy generator with the same seed."""
+    """Seed Python, numpy and torch, and return a numpy generator with the same seed.
+
+    Args:
+        seed: a number from 0 to 2**64 - 1.
+
+    Returns:
+        A numpy generator.
+    """
     random.seed(seed)
     np.random.seed(seed % 2**32)
     import torch
@@ -443,10 +487,10 @@ def natural_key(name: str | os.PathLike) -> list:
     """Sort key that orders embedded numbers by value.
 
     Args:
-        name: TODO.
+        name: a name or a path.
 
     Returns:
-        usable as `key=` of `sorted`.
+        A list, usable as `key=` of `sorted`.
     """
     import re
 
