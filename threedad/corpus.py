@@ -76,8 +76,8 @@ def _store_video(job):
             height=info.height,
             frames=info.frames,
         )
-        a = analyse(job['path'], i, job['crop_size'], job['quality'], job['stop'])
-        write_table(a.shard(i), _shard(job['store'], 'crops', i))
+        crops = _shard(job['store'], 'crops', i)
+        a = analyse(job['path'], i, job['crop_size'], job['quality'], job['stop'], shard=crops)
         write_table(a.table, _shard(job['store'], 'rows', i).with_suffix('.parquet'))
         row.update(
             status='ok', frames=len(a.track), faces_found=a.track.faces_found, error=a.track.error

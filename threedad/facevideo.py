@@ -4,16 +4,21 @@
 
 # %% auto #0
 __all__ = ['ROW_GROUP', 'CLIP', 'encode_crop', 'decode_crop', 'write_shard', 'CropShard', 'NoFaceError', 'TooShortError',
-           'FaceVideo', 'analyse', 'save_analysis', 'analyse_isolated']
+           'FaceVideo', 'printable', 'analyse', 'save_analysis', 'analyse_isolated']
 
 # %% ../nbs/31_facevideo.ipynb #62dac674
+import base64
 import contextlib
+import html
 import itertools
+import json
 import os
 import tempfile
+import threading
+import time
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +30,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from threedad.core import (
-    FileError,
     StoreError,
     UsageError,
     VideoError,
     atomic_path,
+    progress as progress_bar,
     read_table,
     write_table,
 )
@@ -53,9 +58,8 @@ def encode_crop(image: np.ndarray, quality: int = 95) -> bytes:
         the bytes of the file.
     """
     bgr = np.ascontiguousarray(image[..., ::-1])
-    return cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, quality, *_FULL_COLOUR])[
-        1
-    ].tobytes()
+    _, data = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, quality, *_FULL_COLOUR])
+    return data.tobytes()
 
 # %% ../nbs/31_facevideo.ipynb #fdf6e83c
 def decode_crop(data: bytes, size: int | None = None) -> np.ndarray:
@@ -130,16 +134,10 @@ class CropShard(Sequence):
         Raises:
             StoreError: if it is missing or damaged.
         """
-        self.path, self._held = Path(path), (-1, [])
-        try:
-            with pq.ParquetFile(self.path) as file:
-                small = file.read(['frame', 'matrix'])
-                sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
-        except (OSError, pa.ArrowException, KeyError) as e:
-            raise StoreError(path, f'not a readable shard of crops ({type(e).__name__})') from e
+        self.path, small, self._starts = Path(path), *_read_index(path)
         self.frames = small['frame'].to_numpy()
         self.matrices = np.array(small['matrix'].to_pylist(), float).reshape(-1, 2, 3)
-        self._starts = np.cumsum([0] + sizes)
+        self._group, self._jpegs = -1, []
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -149,22 +147,38 @@ class CropShard(Sequence):
             return [self[k] for k in range(*i.indices(len(self)))]
         i = range(len(self))[i]
         group = int(np.searchsorted(self._starts, i, 'right')) - 1
-        if self._held[0] != group:
-            self._held = group, self._read(group)
-        return self._held[1][i - self._starts[group]]
+        if self._group != group:
+            self._group, self._jpegs = group, _read_group(self.path, group)
+        return self._jpegs[i - self._starts[group]]
 
-    def _read(self, group):
-        try:
-            with pq.ParquetFile(self.path) as file:
-                return file.read_row_group(group, ['jpeg'])['jpeg'].to_pylist()
-        except (OSError, pa.ArrowException) as e:
-            raise StoreError(self.path, f'damaged shard of crops ({type(e).__name__})') from e
+    def __repr__(self):
+        return f'CropShard({len(self)} crops in {len(self._starts) - 1} groups, {self.path})'
+
+# %% ../nbs/31_facevideo.ipynb #5c1d7e03
+def _read_index(path):
+    """The small columns of a shard, and the row each group starts at."""
+    try:
+        with pq.ParquetFile(path) as file:
+            sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
+            return file.read(['frame', 'matrix']), np.cumsum([0] + sizes)
+    except (OSError, pa.ArrowException, KeyError) as e:
+        raise StoreError(path, f'not a readable shard of crops ({type(e).__name__})') from e
+
+# %% ../nbs/31_facevideo.ipynb #5c1d7e04
+def _read_group(path, group):
+    """JPEG bytes of one row group of a shard."""
+    try:
+        with pq.ParquetFile(path) as file:
+            return file.read_row_group(group, ['jpeg'])['jpeg'].to_pylist()
+    except (OSError, pa.ArrowException) as e:
+        raise StoreError(path, f'damaged shard of crops ({type(e).__name__})') from e
 
 # %% ../nbs/31_facevideo.ipynb #d0eb29db
 class _Spool:
     """Crops of all faces in a temporary file that vanishes with its process."""
 
     def __init__(self, folder, size, quality):
+        Path(folder).mkdir(parents=True, exist_ok=True)
         self.file, self.at = tempfile.TemporaryFile(dir=folder), {}
         self.size, self.quality = size, quality
         self.thread, self.waiting = ThreadPoolExecutor(1), deque()
@@ -230,16 +244,18 @@ class FaceVideo:
     """A tracked, fitted and cropped video.
 
     Attributes:
-        track: landmarks of every frame.
-        table: coefficients of the n frames with a face, in the columns of a trajectory.
+        track: landmarks of every frame, T.
+        table: coefficients of the n frames with the main face, in the columns of a trajectory.
         errors: their standard errors, n rows.
         crops: their JPEG bytes, frame numbers and matrices, n.
+        visible: number of faces in every frame, T.
     """
 
     track: Track
     table: pd.DataFrame
     errors: pd.DataFrame
     crops: CropShard
+    visible: np.ndarray
 
     @property
     def frames(self) -> np.ndarray:
@@ -254,11 +270,77 @@ class FaceVideo:
     def __repr__(self):
         return f'FaceVideo({self.track}, {len(self.crops)} crops)'
 
-# %% ../nbs/31_facevideo.ipynb #1823c921
-def _kept_while(folder, owner):
-    """Remove a temporary folder when `owner` is collected."""
-    weakref.finalize(owner, folder.cleanup)
-    return owner
+    def _repr_html_(self):
+        residual = f'{100 * self.table["residual"].median():.2f} % of the eye distance'
+        text = html.escape(f'{self.track}; residual of the fit {residual}')
+        return f'<div>{"".join(_thumbnails(self.crops))}<br>{text}</div>'
+
+# %% ../nbs/31_facevideo.ipynb #5c1d7e05
+def _thumbnails(crops, n=6, side=96):
+    """HTML of n small pictures, evenly spaced."""
+    for k in np.unique(np.linspace(0, len(crops) - 1, n).round().astype(int)):
+        data = base64.b64encode(encode_crop(decode_crop(crops[k], side), 80)).decode()
+        yield f'<img alt="crop {k}" style="display:inline" src="data:image/jpeg;base64,{data}">'
+
+# %% ../nbs/31_facevideo.ipynb #5c1d7e07
+def printable(name: str | os.PathLike) -> str:
+    """A file name as text that can be written anywhere, on one line.
+
+    Args:
+        name: a name or path, perhaps with line ends or with bytes that are not UTF-8.
+
+    Returns:
+        the name, with such characters as escapes.
+    """
+    text = os.fspath(name).encode('utf-8', 'backslashreplace').decode()
+    return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)
+
+# %% ../nbs/31_facevideo.ipynb #5c1d7e08
+def _video_path(path):
+    """Refuse what cannot be the path of a video."""
+    if isinstance(path, str | os.PathLike) and str(path):
+        return Path(path)
+    said = f'{type(path).__name__} {path!r}' if path is not None else 'None'
+    raise UsageError(f'the path of a video file is needed, not {said[:80]}')
+
+# %% ../nbs/31_facevideo.ipynb #d101d12d
+def _tracked(path, stop, spool, note):
+    """Follow everybody, spooling crops: the main track, the keys of its crops, faces per frame."""
+    footage, visible = Footage(path, stop, progress=False), []
+    total = min(footage.info.frames or 0, stop or footage.info.frames or 0)
+    for frame, faces in footage:
+        for face in faces:
+            spool.add(frame, face)
+        visible.append(len(faces))
+        note(f'track {printable(Path(path).name)}', len(visible), total)
+    main = footage.people()[0]
+    track = footage.track(main)
+    _require_faces(track)
+    return track, [(track.frame[t], main[t].id) for t in sorted(main)], np.array(visible)
+
+# %% ../nbs/31_facevideo.ipynb #5c1d7e0c
+class _Shown:
+    """Progress bars, one for each thing that is being done."""
+
+    def __init__(self, disable=False):
+        self.disable, self.what, self.bar = disable, None, None
+
+    def __call__(self, what, done, total):
+        """Show that `done` of `total` frames (0 if unknown) are done."""
+        if what != self.what:
+            self.close()
+            self.what = what
+            self.bar = progress_bar(
+                desc=what, total=total or None, unit='frame', disable=self.disable
+            )
+        if done > self.bar.n:
+            self.bar.update(done - self.bar.n)
+        elif not self.bar.disable and time.time() > self.bar.start_t + 2:
+            self.bar.refresh()
+
+    def close(self):
+        if self.bar is not None:
+            self.bar.close()
 
 # %% ../nbs/31_facevideo.ipynb #93931171
 def analyse(
@@ -267,7 +349,7 @@ def analyse(
     crop_size: int = 224,
     quality: int = 95,
     stop: int | None = None,
-    progress: bool = False,
+    progress: bool | Callable[[str, int, int], None] = False,
     shard: str | os.PathLike | None = None,
 ) -> FaceVideo:
     """Track, crop and fit a video in one decode.
@@ -278,7 +360,7 @@ def analyse(
         crop_size: side of the crops in px.
         quality: of the JPEG crops, 1 to 100.
         stop: look at this many frames only.
-        progress: show a bar.
+        progress: show a bar; or what is told instead: what is done, how far, of how many.
         shard: Parquet file for the crops; a temporary one if left out.
 
     Returns:
@@ -287,30 +369,33 @@ def analyse(
     Raises:
         VideoError: if it cannot be read (`NoFaceError`, `TooShortError`: too few faces).
     """
-    if shard is None:
+    path, about = _video_path(path), (crop_size, quality, stop)
+    with contextlib.ExitStack() as held:
+        note = progress if callable(progress) else held.enter_context(_shown(progress))
+        if shard is not None:
+            return _analysed(path, video_id, *about, note, Path(shard))
         folder = tempfile.TemporaryDirectory(prefix='threedad-')
-        found = analyse(
-            path, video_id, crop_size, quality, stop, progress, Path(folder.name) / 'crops.parquet'
-        )
-        _kept_while(folder, found.crops)
+        with contextlib.ExitStack() as temporary:
+            crops = Path(temporary.enter_context(folder)) / 'crops.parquet'
+            found = _analysed(path, video_id, *about, note, crops)
+            weakref.finalize(found.crops, temporary.pop_all().close)
         return found
-    with contextlib.closing(_Spool(Path(shard).parent, crop_size, quality)) as spool:
-        track, keys = _tracked(path, stop, progress, spool)
-        write_shard(shard, video_id or Path(path).stem, spool.rows(keys))
-    fitted = fit(track, video_id=video_id)
-    return FaceVideo(track, fitted.table, fitted.errors, CropShard(shard))
 
-# %% ../nbs/31_facevideo.ipynb #d101d12d
-def _tracked(path, stop, progress, spool):
-    """Follow everybody, spooling crops; the main track and the keys of its crops."""
-    footage = Footage(path, stop, progress)
-    for frame, faces in footage:
-        for face in faces:
-            spool.add(frame, face)
-    main = footage.people()[0]
-    track = footage.track(main)
-    _require_faces(track)
-    return track, [(track.frame[t], main[t].id) for t in sorted(main)]
+# %% ../nbs/31_facevideo.ipynb #5c1d7e0d
+def _shown(progress):
+    """Bars that are closed at the end of a block."""
+    return contextlib.closing(_Shown(disable=not progress))
+
+# %% ../nbs/31_facevideo.ipynb #5c1d7e0e
+def _analysed(path, video_id, crop_size, quality, stop, note, shard):
+    """The work of `analyse`."""
+    video_id = printable(path.stem) if video_id is None else video_id
+    with contextlib.closing(_Spool(shard.parent, crop_size, quality)) as spool:
+        track, keys, visible = _tracked(path, stop, spool, note)
+        write_shard(shard, video_id, spool.rows(keys))
+    note(f'fit {printable(path.name)}', 0, track.faces_found)
+    fitted = fit(track, video_id=video_id)
+    return FaceVideo(track, fitted.table, fitted.errors, CropShard(shard), visible)
 
 # %% ../nbs/31_facevideo.ipynb #1a8a3500
 def save_analysis(path: str, folder: str, **settings) -> None:
@@ -318,23 +403,58 @@ def save_analysis(path: str, folder: str, **settings) -> None:
 
     Args:
         path: the video.
-        folder: gets track.npz, trajectories.parquet, errors.parquet and crops.parquet.
-        settings: of `analyse`.
+        folder: gets track.npz, visible.npy, crops.parquet and the tables trajectories and errors.
+        **settings: of `analyse`.
     """
     folder = Path(folder)
-    a = analyse(path, shard=folder / 'crops.parquet', **settings)
+    with open(folder / 'progress.json', 'wb', buffering=0) as file:
+
+        def note(*said):
+            file.seek(0)
+            file.write(json.dumps(said).ljust(500).encode())
+
+        a = analyse(path, progress=note, shard=folder / 'crops.parquet', **settings)
     a.track.save(folder / 'track.npz')
+    np.save(folder / 'visible.npy', a.visible)
     write_table(a.table, folder / 'trajectories.parquet')
     write_table(a.errors, folder / 'errors.parquet')
 
+# %% ../nbs/31_facevideo.ipynb #5c1d7e10
+def _watch(file, over, shown):
+    """Show what a child writes into `file` until `over` is set."""
+    while not over.wait(0.2):
+        with contextlib.suppress(OSError, ValueError):
+            shown(*json.loads(file.read_bytes()))
+    with contextlib.suppress(OSError, ValueError):
+        shown(*json.loads(file.read_bytes()))
+    shown.close()
+
+# %% ../nbs/31_facevideo.ipynb #5c1d7e11
+@contextlib.contextmanager
+def _watched(file, progress):
+    """Show how far the child has come that writes `file` while the block runs."""
+    over = threading.Event()
+    thread = threading.Thread(target=_watch, args=(file, over, _Shown()), daemon=True)
+    if progress:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if progress:
+            thread.join()
+
 # %% ../nbs/31_facevideo.ipynb #dbabc66b
-def analyse_isolated(path: str | os.PathLike, timeout: float = 900.0, **settings) -> FaceVideo:
+def analyse_isolated(
+    path: str | os.PathLike, timeout: float = 7200.0, progress: bool = False, **settings
+) -> FaceVideo:
     """Analyse a video in a process of its own.
 
     Args:
         path: the video.
-        timeout: seconds that it may take.
-        settings: of `analyse`.
+        timeout: seconds that it may take: about half the video's length on an idle machine.
+        progress: show bars.
+        **settings: of `analyse`, but for `progress` and `shard`.
 
     Returns:
         the same as `analyse`.
@@ -344,9 +464,20 @@ def analyse_isolated(path: str | os.PathLike, timeout: float = 900.0, **settings
     """
     from threedad import facevideo
 
+    path = _video_path(path)
     holder = tempfile.TemporaryDirectory(prefix='threedad-')
-    folder = Path(holder.name)
-    isolated(facevideo.save_analysis, str(path), str(folder), timeout=timeout, **settings)
-    tables = [read_table(folder / f'{name}.parquet') for name in ('trajectories', 'errors')]
-    crops = _kept_while(holder, CropShard(folder / 'crops.parquet'))
-    return FaceVideo(Track.load(folder / 'track.npz'), *tables, crops)
+    with contextlib.ExitStack() as held:
+        folder = Path(held.enter_context(holder))
+        with _watched(folder / 'progress.json', progress):
+            job = facevideo.save_analysis, str(path), str(folder)
+            isolated(*job, timeout=timeout, **settings)
+        found = _load_analysis(folder)
+        weakref.finalize(found.crops, held.pop_all().close)
+    return found
+
+# %% ../nbs/31_facevideo.ipynb #5c1d7e12
+def _load_analysis(folder):
+    """What `save_analysis` left."""
+    table, errors = (read_table(folder / f'{n}.parquet') for n in ('trajectories', 'errors'))
+    track, visible = Track.load(folder / 'track.npz'), np.load(folder / 'visible.npy')
+    return FaceVideo(track, table, errors, CropShard(folder / 'crops.parquet'), visible)
