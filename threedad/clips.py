@@ -13,8 +13,8 @@ import pandas as pd
 
 from .core import LABELS, StoreError, UsageError, progress as progress_bar
 from .facevideo import CLIP, decode_crop
-from .storefiles import CropFile, crops_file
-from .corpus import Store, html_summary
+from .storefiles import crops_file
+from .corpus import Store, html_summary, jpegs_of
 
 # %% ../nbs/33_clips.ipynb #560cbab7
 def clip_frames(n: int, length: int = CLIP, stride: int = 8) -> np.ndarray:
@@ -101,12 +101,7 @@ def _decode(jpegs, size):
     images = np.stack([decode_crop(j, size) for j in jpegs])
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
-# %% ../nbs/33_clips.ipynb #c80ded11
-def _jpegs(store, video_id, frames):
-    """Crops of frames that are known to have some."""
-    return CropFile(crops_file(store.path, video_id)).jpegs(frames)
-
-# %% ../nbs/33_clips.ipynb #773780d1
+# %% ../nbs/33_clips.ipynb #21dd9736
 class _CropMemory:
     """The crops that clips use, decoded once."""
 
@@ -115,7 +110,7 @@ class _CropMemory:
         bar = progress_bar(used.items(), 'decode crops', len(used), 'video', disable=not progress)
         for i, frames in bar:
             self.at[i] = {int(f): k for k, f in enumerate(frames)}
-            self.frames[i] = _decode(_jpegs(store, i, frames), size)
+            self.frames[i] = _decode(jpegs_of(crops_file(store.path, i), frames), size)
 
     def clip(self, video_id, frames):
         """Crops of some frames, T x 3 x H x W."""
@@ -130,7 +125,7 @@ def _used_frames(table, clips):
         used.setdefault(i, set()).update(frames.tolist())
     return {i: np.array(sorted(f)) for i, f in used.items()}
 
-# %% ../nbs/33_clips.ipynb #aa0acf44
+# %% ../nbs/33_clips.ipynb #b4b1bf8e
 class _Items:
     """What a dataset of clips answers once its clips are chosen."""
 
@@ -143,7 +138,7 @@ class _Items:
         if self.memory:
             clip = self.memory.clip(i, frames)
         else:
-            clip = _decode(_jpegs(self.store, i, frames), self.size)
+            clip = _decode(jpegs_of(crops_file(self.store.path, i), frames), self.size)
         label, index, first = int(row['label']), int(row['clip']), int(row['first_frame'])
         return dict(clip=clip, label=label, video_id=i, clip_index=index, first_frame=first)
 

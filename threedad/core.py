@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['REAL', 'FAKE', 'LABELS', 'PALETTE', 'COLORS', 'STATUSES', 'ASSETS', 'ThreedadError', 'UsageError', 'FileError',
            'VideoError', 'AssetError', 'StoreError', 'CheckpointError', 'atomic_path', 'write_json', 'read_json',
-           'write_table', 'read_table', 'sha256_of', 'asset', 'rng', 'seed_everything', 'one_thread', 'progress',
-           'natural_key']
+           'write_table', 'read_table', 'sha256_of', 'asset', 'rng', 'seed_everything', 'Shared', 'one_thread',
+           'quiet_stderr', 'progress', 'check_output', 'natural_key']
 
 # %% ../nbs/00_core.ipynb #ed43eb3c
-import contextlib, functools, hashlib, json, os, random, sys, tempfile, threading
+import contextlib, hashlib, json, os, random, sys, tempfile, threading, warnings
 from pathlib import Path
-from typing import Any, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator
 
 import numpy as np
+from tqdm.std import tqdm
 
 # %% ../nbs/00_core.ipynb #69d5f8f4
 REAL, FAKE = 0, 1
@@ -92,7 +93,7 @@ def write_json(obj: Any, path: str | os.PathLike) -> Path:
 
     Args:
         obj: anything JSON can hold; numpy numbers and paths are converted.
-        path: TODO.
+        path: the file.
     """
 
     def plain(o):
@@ -113,7 +114,7 @@ def read_json(path: str | os.PathLike) -> Any:
     """Read a JSON file.
 
     Args:
-        path: TODO.
+        path: the file.
 
     Raises:
         FileError: if it is missing or not JSON.
@@ -135,8 +136,11 @@ def read_table(path: str | os.PathLike, columns: list[str] | None = None) -> 'pa
     """Read a Parquet table.
 
     Args:
-        path: TODO.
+        path: the file.
         columns: only these columns.
+
+    Returns:
+        The table.
 
     Raises:
         FileError: if it is missing or not Parquet.
@@ -153,7 +157,7 @@ def sha256_of(path: str | os.PathLike) -> str:
     """SHA-256 of a file.
 
     Args:
-        path: TODO.
+        path: the file.
 
     Returns:
         64 hexadecimal digits.
@@ -213,45 +217,164 @@ def seed_everything(seed: int = 0) -> np.random.Generator:
     torch.manual_seed(seed)
     return rng(seed)
 
+# %% ../nbs/00_core.ipynb #b3782289
+class Shared:
+    """A change to the process that several threads may ask for at the same time.
+
+    Attributes:
+        change: makes the change and returns the function that undoes it.
+        holders: identifiers of the threads inside a block, one per block.
+    """
+
+    def __init__(self, change: Callable[[], Callable[[], Any]]):
+        """Describe the change; nothing happens yet.
+
+        Args:
+            change: called without arguments; returns the function that undoes it.
+        """
+        self.change = change
+        self.holders: list[int] = []
+        self.lock = threading.RLock()
+        if hasattr(os, 'register_at_fork'):
+            os.register_at_fork(
+                before=self.lock.acquire,
+                after_in_parent=self.lock.release,
+                after_in_child=self._in_child,
+            )
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the change in force inside the block."""
+        me = threading.get_ident()
+        with self.lock:
+            if not self.holders:
+                self.undo = self.change()
+            self.holders.append(me)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.holders.remove(me)
+                if not self.holders:
+                    self.undo()
+
+    def _in_child(self):
+        """After a fork only the thread that forked lives on."""
+        alive = [holder for holder in self.holders if holder == threading.get_ident()]
+        if self.holders and not alive:
+            self.undo()
+        self.holders = alive
+        self.lock.release()
+
+# %% ../nbs/00_core.ipynb #ca8206ff
+_used_by = None
+
+
+def _note_use():
+    """Remember which process computes; warn once in a process forked from one that has."""
+    global _used_by
+    if _used_by not in (None, os.getpid()):
+        warnings.warn(
+            'this process was forked from one in which threadedad had already computed; OpenMP, '
+            "numba and torch may hang in it: use multiprocessing.get_context('spawn')",
+            stacklevel=4,
+        )
+    _used_by = os.getpid()
+
 # %% ../nbs/00_core.ipynb #233b3172
-_lock = threading.RLock()
-_users, _saved = 0, []
-
-
-def _to_one_thread() -> list:
-    """Set every library to one thread; what gives back the former numbers."""
+def _to_one_thread() -> Callable[[], None]:
+    """Set every library to one thread; returns what gives back the former numbers."""
     from threadpoolctl import threadpool_limits
     import cv2
 
-    undo = [threadpool_limits(limits=1).restore_original_limits]
-    undo.append(functools.partial(cv2.setNumThreads, cv2.getNumThreads()))
+    undo = contextlib.ExitStack()
+    undo.callback(threadpool_limits(limits=1).restore_original_limits)
+    undo.callback(cv2.setNumThreads, cv2.getNumThreads())
     cv2.setNumThreads(1)
     if torch := sys.modules.get('torch'):
-        undo.append(functools.partial(torch.set_num_threads, torch.get_num_threads()))
+        undo.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(1)
-    return undo
+    return undo.close
 
 # %% ../nbs/00_core.ipynb #a67726e9
+_threads = Shared(_to_one_thread)
+
+
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """Keep numpy, OpenCV and torch (where it is loaded) to one thread each inside the block.
 
-    The numbers belong to the process: blocks may nest and overlap in several threads, and the
-    last one to end gives back what was set before the first began.
+    Blocks may nest and overlap in several threads.
+
+    Yields:
+        None.
     """
-    global _users, _saved
-    with _lock:
-        if not _users:
-            _saved = _to_one_thread()
-        _users += 1
-    try:
+    _note_use()
+    with _threads.held():
         yield
-    finally:
-        with _lock:
-            _users -= 1
-            if not _users:
-                for undo in reversed(_saved):
-                    undo()
+
+# %% ../nbs/00_core.ipynb #d36eb443
+def _to_devnull() -> Callable[[], None]:
+    """Point file descriptor 2 at nothing; returns what points it back."""
+    try:
+        saved = os.dup(2)
+    except OSError:
+        return lambda: None
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    os.close(null)
+
+    def undo():
+        os.dup2(saved, 2)
+        os.close(saved)
+
+    return undo
+
+# %% ../nbs/00_core.ipynb #02f1cc0b
+_stderr = Shared(_to_devnull)
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Silence C libraries that write to file descriptor 2 inside the block.
+
+    Blocks may nest and overlap in several threads.
+
+    Yields:
+        None.
+    """
+    with _stderr.held():
+        yield
+
+# %% ../nbs/00_core.ipynb #ae46280b
+class _Lines(tqdm):
+    """A tqdm that writes plain lines, ten seconds apart, instead of a bar."""
+
+    said = 0.0
+
+    def display(self, msg=None, pos=None, last=False):
+        """Write a line if it is time for one."""
+        now = self._time()
+        self.said = self.said or getattr(self, 'start_t', now)
+        if now - self.said < 10 and not last:
+            return
+        self.said, about = now, self.format_dict
+        ahead = self.total and self.n < self.total
+        form = '{n_fmt}/{total_fmt} {unit}' if ahead else '{n_fmt} {unit} in {elapsed}'
+        form += ', {rate_fmt}, {remaining} left' if ahead else ', {rate_fmt}'
+        about |= dict(bar_format=form + '{postfix}', prefix='', unit_scale=False)
+        start = f'{self.desc}: ' if self.desc else ''
+        self.fp.write(' '.join((start + self.format_meter(**about)).split()) + '\n')
+
+    def close(self):
+        """Say how long it took, if that was long enough to be worth a line."""
+        late = not self.disable and self._time() - self.start_t > self.delay
+        if late and self.n > self.last_print_n:
+            self._ema_dt = lambda: None
+            self.display(last=True)
+        self.leave = False
+        self.display = lambda *args, **kwargs: None
+        super().close()
 
 # %% ../nbs/00_core.ipynb #a7ad621a
 def progress(
@@ -260,35 +383,60 @@ def progress(
     total: int | None = None,
     unit: str = 'it',
     disable: bool = False,
-    delay: float = 1.0,
+    delay: float = 2.0,
     **kwargs,
-) -> 'tqdm.tqdm':
-    """A progress bar with an ETA.
+) -> tqdm:
+    """Go through something and show how far it is, how fast, and how long it will take.
 
     Args:
         iterable: what to go through; leave out to call `.update()` by hand.
         desc: what is being done, shown on the left.
         total: how many steps, if the iterable does not know.
         unit: what one step is called.
-        disable: silent, as the environment variable TQDM_DISABLE=1 makes all bars.
-        delay: seconds before the bar appears.
-        **kwargs: TODO.
-    """
-    from tqdm.auto import tqdm
+        disable: silent, as the environment variable TQDM_DISABLE=1 makes all of them.
+        delay: seconds before anything is shown.
+        **kwargs: passed on to tqdm.
 
-    if disable or os.environ.get('TQDM_DISABLE') == '1':
-        kwargs['disable'] = True
-    interval = 0.1 if sys.stderr.isatty() or 'ipykernel' in sys.modules else 10
-    return tqdm(
-        iterable,
-        desc=desc,
-        total=total,
-        unit=unit,
-        delay=delay,
-        mininterval=interval,
-        dynamic_ncols=True,
-        **kwargs,
-    )
+    Returns:
+        The iterable, wrapped: a bar on a terminal and in Jupyter, else lines 10 s apart.
+    """
+    from tqdm import auto
+
+    silent = disable or os.environ.get('TQDM_DISABLE') == '1' or sys.stderr is None
+    about = dict(desc=desc, total=total, unit=unit, delay=delay, **kwargs)
+    if silent:
+        return tqdm(iterable, disable=True, **about)
+    if auto.notebook_tqdm is auto.std_tqdm and not sys.stderr.isatty():
+        return _Lines(iterable, mininterval=10, miniters=1, **about)
+    return auto.tqdm(iterable, dynamic_ncols=True, **about)
+
+# %% ../nbs/00_core.ipynb #e1d788a9
+def check_output(path: str | os.PathLike, suffixes: Iterable[str] = ()) -> Path:
+    """Refuse a place where a result cannot be written, before the work begins.
+
+    Args:
+        path: the file to be made; folders that are missing will be made with it.
+        suffixes: what its name may end in, such as `('.mp4', '.mkv')`; empty allows anything.
+
+    Returns:
+        The path.
+
+    Raises:
+        FileError: if the suffix is another one, or nothing can be written there.
+    """
+    path, suffixes = Path(path), list(suffixes)
+    if suffixes and path.suffix.lower() not in suffixes:
+        known = ', '.join(suffixes[:-1]) + ' or ' * (len(suffixes) > 1) + suffixes[-1]
+        raise FileError(path, f'the name of the file to write must end in {known}')
+    try:
+        if path.exists() and not path.is_file():
+            raise FileError(path, 'exists and is not a file')
+        folder = next(p for p in path.absolute().parents if p.exists())
+        with tempfile.TemporaryFile(dir=folder):
+            return path
+    except (OSError, ValueError) as e:
+        why = getattr(e, 'strerror', None) or str(e)
+        raise FileError(path, f'cannot be written: {why.lower()}') from None
 
 # %% ../nbs/00_core.ipynb #a403fb7c
 def natural_key(name: str | os.PathLike) -> list:
