@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from helpers import videos
-from threedad import cli, corpus
+from threedad import cli, corpus, facevideo, splits
 from threedad.trajectory import TRAJECTORY_COLUMNS
 
 COMMANDS = ['synth', 'forge', 'track', 'train', 'evaluate', 'detect', 'demo']
@@ -32,7 +32,7 @@ def run(capfd):
 def here(monkeypatch):
     "Analyse in this process instead of a child, to save its start."
     monkeypatch.setattr(
-        corpus, 'isolated', lambda function, *args, timeout, **kwargs: function(*args, **kwargs)
+        facevideo, 'isolated', lambda function, *args, timeout, **kwargs: function(*args, **kwargs)
     )
 
 
@@ -312,7 +312,7 @@ def test_the_whole_road_in_miniature(tmp_path, run):
         corpus.Store(tmp_path / 'demo' / 'store'),
         pd.read_parquet(tmp_path / 'demo' / 'predictions.parquet'),
     )
-    corpus.assert_no_leak(store.videos)
+    splits.assert_no_leak(store.videos)
     assert (
         set(p.video_id) == set(store.videos.video_id[store.videos.split == 'test'])
         and p.score.between(0, 1).all()

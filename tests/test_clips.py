@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
-from threedad import cli, corpus, video
+from threedad import cli, facevideo, video
 from threedad.corpora import scan_folder
 from threedad.fit import fit
 from threedad.forge import MANIPULATIONS, forge
@@ -31,7 +31,7 @@ def check(text, name):
 @pytest.mark.parametrize('name', FILES)
 def test_every_clip_gets_a_score(name, capsys, monkeypatch):
     monkeypatch.setattr(
-        corpus, 'isolated', lambda function, *args, timeout, **kwargs: function(*args, **kwargs)
+        facevideo, 'isolated', lambda function, *args, timeout, **kwargs: function(*args, **kwargs)
     )
     assert cli.main(['detect', str(CLIPS / name), '--json']) == 0
     check(capsys.readouterr().out, name)

@@ -17,7 +17,7 @@ from .core import FAKE, REAL, UsageError, VideoError, progress as progress_bar
 from .workers import pooled
 from .video import open_container
 from .degrade import encoder_settings
-from .corpora import people_islands
+from .splits import people_clusters
 
 # %% ../nbs/64_audit.ipynb #76d95dbe
 _LOOK = ('red', 'green', 'blue', 'light', 'contrast', 'sharpness', 'noise', 'change')
@@ -258,7 +258,7 @@ def cue_table(
 
 # %% ../nbs/64_audit.ipynb #58068ca0
 def people_of(videos):
-    return np.array(people_islands(videos['group']))
+    return np.array(people_clusters(videos['group']))
 
 # %% ../nbs/64_audit.ipynb #0555ce47
 def people_folds(labels, people, folds, seed):

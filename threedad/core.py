@@ -495,7 +495,7 @@ def natural_key(name: str | os.PathLike) -> list:
     import re
 
     return [
-        (0, int(t), '') if t.isdigit() else (1, 0, t)
+        (0, int(t), '') if t.isdecimal() else (1, 0, t)
         for t in re.split(r'(\d+)', str(name).lower())
         if t
     ]

@@ -190,7 +190,7 @@ def demo(
         the metrics.
     """
     from threedad.corpus import Store, preprocess
-    from threedad.corpora import assign_splits
+    from threedad.splits import assign_splits
     from threedad.core import read_table
     from threedad.detect import NOTICE
     from threedad.report import corpus_report

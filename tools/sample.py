@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 from threedad.core import ASSETS, read_table, sha256_of, write_json, write_table
-from threedad.corpus import Store, _shard
+from threedad.corpus import Store
 from threedad.detector import Detector
+from threedad.storefiles import crops_file
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -43,7 +44,7 @@ def main(demo="data/demo", people=4):
     )
     shutil.copy2(demo / "store/store.json", sample / "store/store.json")
     for v in chosen.video_id:
-        shard = _shard(demo / "store", "crops", v)
+        shard = crops_file(demo / "store", v)
         (sample / "store/crops").mkdir(exist_ok=True)
         shutil.copy2(shard, sample / "store/crops" / shard.name)
     write_table(predictions, sample / "predictions.parquet")
