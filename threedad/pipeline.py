@@ -78,9 +78,7 @@ def evaluate_detector(
     store, out = store if isinstance(store, Store) else Store(store), Path(out)
     (net, name), ids = load_detector(detector), _split_ids(store, split)
     predictions = predict(net, store, ids, name=name)
-    metrics = evaluate(
-        predictions, seed=seed, videos=store.videos[store.videos['video_id'].isin(ids)]
-    )
+    metrics = evaluate(predictions, store.videos[store.videos['video_id'].isin(ids)])
     v = store.videos
     metrics |= dict(
         split=split,
