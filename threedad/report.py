@@ -153,7 +153,7 @@ def _video_pictures(v, n=8):
         [_picture(_with_points(c, p), '') for c, p in zip(crops, points)],
         [
             _picture(
-                render(h, model.faces, *white.shape[:2], background=white, supersample=2)[0], ''
+                render(h, model.faces, white.shape[:2], background=white, supersample=2)[0], ''
             )
             for h in heads
         ],
