@@ -20,7 +20,7 @@ from scipy.stats import rankdata, t as student
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
 from .core import FAKE, LABELS, REAL, UsageError
-from .corpora import people_islands
+from .splits import people_clusters
 
 # %% ../nbs/60_measures.ipynb #1719ba04
 def as_floats(values: ArrayLike) -> np.ndarray:
@@ -201,7 +201,7 @@ def _named(groups, count):
         raise UsageError(f'{count} labels but {len(groups)} groups')
     sets = {g: frozenset(map(str.strip, str(g).split('+'))) - {''} for g in pd.unique(groups)}
     if max(map(len, sets.values())) > 8:
-        islands = people_islands(['+'.join(people) for people in sets.values()])
+        islands = people_clusters(['+'.join(people) for people in sets.values()])
         sets = {g: frozenset([island]) - {''} for g, island in zip(sets, islands)}
     unknown = pd.isna(groups)
     return [frozenset([i]) if unknown[i] or not sets[g] else sets[g] for i, g in enumerate(groups)]
