@@ -83,7 +83,7 @@ def _heads(face_video, at, model, shape):
     white = np.full(shape, 255, np.uint8)
     for points, k in zip(Trajectory(face_video.table).points(at, model), at):
         points = _to_crop(points, face_video.matrices[k])
-        yield render(points, model.faces, *shape[:2], background=white, supersample=2)[0]
+        yield render(points, model.faces, shape[:2], background=white, supersample=2)[0]
 
 # %% ../nbs/81_report.ipynb #520699ff
 def video_pictures(verdict: Verdict, n: int = 8) -> list[list[np.ndarray]]:
