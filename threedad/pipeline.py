@@ -93,7 +93,7 @@ def evaluate_detector(
         StoreError: if the split has no usable video.
     """
     from threedad.corpus import Store
-    from threedad.detect import NOTICE, load_detector
+    from threedad.detect import NOTICE, is_shipped, load_detector
     from threedad.evaluate import evaluate
     from threedad.predict import predict
 
@@ -104,6 +104,7 @@ def evaluate_detector(
     trained_on = net.training_info.get('trained_on', 'not stated')
     metrics |= dict(split=split, detector=name, trained_on=trained_on, caveat=NOTICE, seed=seed)
     metrics |= dict(versions=_versions(), counts=_counts(store, predictions, ids))
+    metrics['shipped'] = is_shipped(detector)
     _write_figures(store, predictions, ids, out / 'figures')
     write_table(predictions, out / 'predictions.parquet')
     write_json(metrics, out / 'metrics.json')

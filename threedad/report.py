@@ -31,6 +31,7 @@ from .render import render
 from .trajectory import Trajectory
 from .facevideo import decode_crop, printable
 from .corpus import Store
+from .evaluate import video_scores
 from .detect import MEASURED, NOTICE, Verdict, fill
 
 # %% ../nbs/81_report.ipynb #810e7e01
@@ -122,6 +123,11 @@ LIMITS = (
     'here. Where several faces are visible, one was followed.'
 )
 
+# %% ../nbs/81_report.ipynb #36bee202
+def _method(shipped):
+    """The three texts, the second for the detector that ships only."""
+    return dict(method=METHOD, measured=MEASURED if shipped else '', limits=LIMITS)
+
 # %% ../nbs/81_report.ipynb #810e7e0a
 COLUMNS = ('yaw', 'pitch', 'jawOpen', 'eyeBlinkLeft', 'identity_drift')
 
@@ -205,10 +211,8 @@ def report(verdict: Verdict, path: str | os.PathLike, columns: tuple = COLUMNS) 
         score_figure=_score_over_time(verdict),
         trajectory_figure=_figure(trajectory_figure({'this video': a.table}, list(columns))),
         pictures=_captioned(rows, times),
-        method=METHOD,
-        measured=MEASURED if verdict.shipped else '',
-        limits=LIMITS,
         about=_about_video(verdict),
+        **_method(verdict.shipped),
     )
 
 # %% ../nbs/81_report.ipynb #810e7e10
@@ -301,18 +305,14 @@ def _corpus_pictures(store, scores, n=8):
         rows.append([_scored_picture(store, row) for row in part.itertuples()])
     return rows
 
-# %% ../nbs/81_report.ipynb #810e7e1a
-def _tested(metrics):
-    """What the headline was measured on."""
-    real, fake = metrics['videos']['real'], metrics['videos']['fake']
-    unseen = ' of people who are in no training video' if metrics.get('split') == 'test' else ''
-    return f'Measured on {real} real and {fake} fake videos{unseen}.'
-
 # %% ../nbs/81_report.ipynb #810e7e1b
 def _headline(metrics):
-    """AUC and interval."""
+    """AUC with its interval, and what it was measured on."""
     interval = _interval(*metrics['video_auc_ci'])
-    return f'Video AUC {metrics["video_auc"]:.3f}' + (interval and f' (95 % interval {interval})')
+    auc = f'Video AUC {metrics["video_auc"]:.3f}' + (interval and f' (95 % interval {interval})')
+    real, fake = metrics['videos']['real'], metrics['videos']['fake']
+    unseen = ' of people who are in no training video' if metrics.get('split') == 'test' else ''
+    return dict(headline=auc, tested=f'Measured on {real} real and {fake} fake videos{unseen}.')
 
 # %% ../nbs/81_report.ipynb #810e7e1c
 def _figures_of_corpus(store, predictions, pair, columns):
@@ -346,27 +346,22 @@ def corpus_report(
     Raises:
         FileError: if a part is missing, or the page cannot be written there.
     """
-    from threedad.evaluate import video_scores
-
     metrics, predictions = _read_evaluation(folder)
     path = check_output(path or Path(folder) / 'report.html', PAGES)
     store = store if isinstance(store, Store) else Store(store or Path(folder) / 'store')
-    scores = video_scores(predictions)
-    pair = pair_of(store.videos[store.videos['video_id'].isin(scores['video_id'])])
+    scores, v = video_scores(predictions), store.videos
+    pair = pair_of(v[v['video_id'].isin(scores['video_id'])])
     return _write_page(
         'corpus_report.html',
         path,
         title=metrics.get('title', 'Real and fake faces in 3DMM space'),
-        headline=_headline(metrics),
-        tested=_tested(metrics),
         caveat=metrics.get('caveat', NOTICE),
+        **_headline(metrics),
         numbers=_numbers_of_corpus(metrics, scores),
         kinds=list(_kinds(metrics)),
         pair=pair,
         pictures=_corpus_pictures(store, scores),
-        method=METHOD,
-        measured=MEASURED if metrics.get('shipped') else '',
-        limits=LIMITS,
         about=list(_about_corpus(metrics)),
+        **_method(metrics.get('shipped')),
         **_figures_of_corpus(store, predictions, pair, columns),
     )

@@ -70,6 +70,19 @@ def full_hd(path, minutes):
     return repeat(eight, path, round(60 * minutes / 8))
 
 
+def standard_definition(path, frames):
+    "That many frames of 480p video of the sample person, at 24 frames per second."
+    shown = face_frames(48)
+    shown = shown + shown[::-1]
+
+    def scene(k):
+        image = np.full((480, 854, 3), 90, np.uint8)
+        image[112:368, 299:555] = shown[k % len(shown)]
+        return image
+
+    return write_video(path, map(scene, range(frames)), fps=24, preset='ultrafast')
+
+
 def noise(n=40):
     return np.random.default_rng(0).integers(0, 255, (n, 96, 128, 3), dtype=np.uint8)
 
