@@ -40,7 +40,8 @@ from threedad.core import (
 )
 from .workers import isolated
 from .video import crop
-from .tracking import Footage, Track, crop_matrices
+from .landmarks import crop_matrices
+from .tracking import Footage, Track, people_in, track_of
 from .fit import fit
 
 # %% ../nbs/32_facevideo.ipynb #09bd89d6
@@ -313,8 +314,8 @@ def _tracked(path, stop, spool, note):
             spool.add(frame, face)
         visible.append(len(faces))
         note(f'track {printable(Path(path).name)}', len(visible), total)
-    main = footage.people()[0]
-    track = footage.track(main)
+    main = people_in(footage)[0]
+    track = track_of(footage, main)
     _require_faces(track)
     return track, [(track.frame[t], main[t].id) for t in sorted(main)], np.array(visible)
 

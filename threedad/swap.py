@@ -19,7 +19,7 @@ from fastcore.basics import patch
 from .core import UsageError, rng as _rng
 from .morphable import MorphableModel
 from .render import to_linear
-from .tracking import OUTLINE
+from .landmarks import OUTLINE
 from threedad.compose import (
     Coefficients,
     FaceTexture,
