@@ -144,8 +144,8 @@ class FaceTracker:
             every: frames between searches for newcomers.
             presence: least probability that it is a face, 0 to 1.
         """
-        self.max_faces, self.every = max_faces, every
-        self.detector, self.measure = FaceDetector(), _Measure(presence)
+        self.max_faces, self.every, self.detector = max_faces, every, FaceDetector()
+        self.measure = _Measure(presence)
         self.reset()
 
     def reset(self) -> None:
@@ -157,7 +157,7 @@ class FaceTracker:
 
         Args:
             image: uint8 H x W x 3 RGB, the next frame.
-            cut: another scene: whoever is seen now is a newcomer.
+            cut: another scene, in which everybody is a newcomer.
 
         Returns:
             longest followed first.
@@ -167,8 +167,7 @@ class FaceTracker:
             self.faces, self.clock, self.until = [], 0, 0
         faces = _follow(self.measure, image, self.faces)
         _search(self, image, faces, lost=len(faces) < len(self.faces))
-        self.clock += 1
-        self.faces = faces
+        self.clock, self.faces = self.clock + 1, faces
         return faces
 
 # %% ../nbs/12_faces.ipynb #3ee0459a
@@ -266,7 +265,11 @@ class ShotDetector:
         return bool(d) and min(d) > max(self.least, self.ratio * statistics.median(past or [0]))
 
     def shots(self) -> np.ndarray:
-        """T, the number of the shot of each frame seen, from 0."""
+        """Number the shots.
+
+        Returns:
+            T, the number of the shot of each frame seen, from 0.
+        """
         return _number_shots(self.lags, self.least, self.ratio)
 
 # %% ../nbs/12_faces.ipynb #1b9ab38f
@@ -292,6 +295,9 @@ def same_scene(a: np.ndarray, b: np.ndarray, faces: list, width: int, height: in
         faces: what hides the scene in either frame; each has a box in pixels.
         width: of the frames, pixels.
         height: of the frames, pixels.
+
+    Returns:
+        True if at least a fifth of the picture is free and alike.
     """
     free = _uncovered(faces, width, height)
     return bool(free.sum() >= 48) and np.abs(a[free] - b[free].astype(float)).mean() < SCENE

@@ -38,11 +38,14 @@ class _Network:
         return {name: self.net.get_tensor(i) for name, i in self.outputs.items()}
 
 # %% ../nbs/11_landmarks.ipynb #04291f94
-def check_image(image: np.ndarray) -> None:
+def check_image(image: np.ndarray) -> np.ndarray:
     """Refuse what is not a picture.
 
     Args:
         image: uint8 H x W x 3 RGB.
+
+    Returns:
+        the picture.
 
     Raises:
         UsageError: if it is anything else.
@@ -53,6 +56,7 @@ def check_image(image: np.ndarray) -> None:
     if len(shape) != 3 or shape[2] != 3 or min(shape) < 1 or kind != np.uint8:
         size = f' of {" x ".join(map(str, shape))}' if shape else ''
         raise UsageError(f'a picture is uint8 H x W x 3 RGB, not {kind}{size}')
+    return image
 
 # %% ../nbs/11_landmarks.ipynb #0ac3bc1e
 class Detection(NamedTuple):
@@ -190,13 +194,21 @@ def _best_way_up(found):
             kept.append((q, d))
     return [d for _, d in kept]
 
+# %% ../nbs/11_landmarks.ipynb #55cefedb
+def _shrunk(image):
+    """A picture of at most twice 512 px on its short side, averaged over whole pixels."""
+    (height, width), k = image.shape[:2], max(min(image.shape[:2]) // 512, 1)
+    size = width // k, height // k
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA) if k > 1 else image
+
+# %% ../nbs/11_landmarks.ipynb #ed76ca61
+def _grown(d, by):
+    """A detection in a shrunk picture as one in the picture itself; `by` is x and y."""
+    return d._replace(box=d.box * np.tile(by, 2), points=d.points * by)
+
 # %% ../nbs/11_landmarks.ipynb #4c5d747b
 class FaceDetector:
-    """Finds faces in a picture.
-
-    Attributes:
-        threshold: least score of a detection, 0 to 1.
-    """
+    """Finds faces in a picture."""
 
     def __init__(self, threshold: float = 0.5):
         """Load the network.
@@ -227,18 +239,14 @@ class FaceDetector:
         Returns:
             best first.
         """
-        check_image(image)
-        (height, width), k = image.shape[:2], max(min(image.shape[:2]) // 512, 1)
-        if k > 1:
-            image = cv2.resize(image, (width // k, height // k), interpolation=cv2.INTER_AREA)
-        h, w = image.shape[:2]
-        found = [self._upright(image, thorough)]
+        small = _shrunk(check_image(image))
+        h, w = small.shape[:2]
+        found = [self._upright(small, thorough)]
         for q in (1, 2, 3) if turned else ():
-            there = self._upright(np.ascontiguousarray(np.rot90(image, q)), thorough)
+            there = self._upright(np.ascontiguousarray(np.rot90(small, q)), thorough)
             found.append([_turned_back(d, q, h, w) for d in there])
-        grow = np.array([width, height]) / (w, h)
-        best = _best_way_up(found)
-        return [d._replace(box=d.box * np.tile(grow, 2), points=d.points * grow) for d in best]
+        grow = np.array(image.shape[1::-1]) / (w, h)
+        return [_grown(d, grow) for d in _best_way_up(found)]
 
 # %% ../nbs/11_landmarks.ipynb #dd80710f
 RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners, named for the person's own sides
