@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from threedad.tracking import FaceTracker
+from threedad.faces import FaceTracker
 
 GOLDEN = Path(__file__).parent / "golden"
 
