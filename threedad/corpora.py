@@ -54,7 +54,7 @@ def label_of(value: Any) -> int | None:
     value = getattr(value, 'item', lambda: value)()
     if isinstance(value, (bool, int, float)):
         return int(value) if value in (REAL, FAKE) else None
-    return _LABEL_WORDS.get(str(value).strip().lower())
+    return _LABEL_WORDS.get(str(value).strip().lower().removesuffix('.0'))
 
 # %% ../nbs/30_corpora.ipynb #b27fb79f
 def _labels(values, error, unknown=False):
