@@ -22,11 +22,21 @@ def usual_step(times: Iterable[float]) -> float | None:
         Seconds; None for fewer than two frames.
     """
     steps = np.diff(np.fromiter(times, float))
-    steps = steps[steps > 0]
+    steps = np.sort(steps[steps > 0])
     if not len(steps):
         return None
-    middle = np.median(steps)
+    middle = steps[len(steps) // 2]
     return float(steps[np.abs(steps - middle) < max(0.0011, 1e-3 * middle)].mean())
+
+# %% ../nbs/08_clock.ipynb #6f58df57
+def _corrected(clock, ahead, stamp):
+    """The step to take where the file's clock does not give one."""
+    usual = float(np.median(clock.recent)) if clock.recent else clock.guess
+    if -1.001 * usual <= ahead <= 0:
+        return usual if stamp is None else usual / 2
+    clock.jumps.append(clock.time)
+    clock.shift += usual - ahead
+    return usual
 
 # %% ../nbs/08_clock.ipynb #3f1aa467
 class Clock:
@@ -56,18 +66,10 @@ class Clock:
         if self.time is None:
             self.shift, self.time = -(stamp or 0.0), 0.0
             return self.time
-        usual = float(np.median(self.recent)) if self.recent else self.guess
-        if stamp is None:
-            stamp = self.time + usual - self.shift
-        ahead = stamp + self.shift - self.time
-        if ahead < -1.001 * usual or ahead > self.longest:
-            self.jumps.append(self.time)
-            ahead, self.shift = usual, self.time + usual - stamp
-        elif ahead <= 0:
-            ahead = usual / 2
-        else:
+        ahead = 0.0 if stamp is None else stamp + self.shift - self.time
+        if 0 < ahead <= self.longest:
             self.recent.append(ahead)
-        self.time = (
-            self.time + ahead if stamp is None else max(stamp + self.shift, self.time + ahead)
-        )
+        else:
+            ahead = _corrected(self, ahead, stamp)
+        self.time += ahead
         return self.time

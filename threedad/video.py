@@ -497,9 +497,9 @@ def _glance(container, stream):
 # %% ../nbs/10_video.ipynb #9ad9cc1f
 def _times(due, clock):
     """Times of frames in the order in which they are shown, from the stamps of their packets."""
-    runs = [[]]
+    runs: list[list[float]] = [[]]
     for i, (order, shown) in enumerate(due):
-        if i and order < due[i - 1][0]:
+        if i and order < due[i - 1][0] and shown < min(runs[-1][-16:]):
             runs.append([])
         runs[-1].append(shown)
     return [clock(stamp) for run in runs for stamp in sorted(run)]
