@@ -21,7 +21,7 @@ from .core import UsageError
 from .degrade import luma, match_grain
 from .morphable import MorphableModel, euler_to_matrix, project
 from .raster import Buffers, interpolate, rasterize
-from .render import Light, shade, to_srgb, unwrap, uv_layout
+from .render import Light, Surface, shade, to_srgb, unwrap, uv_layout
 from .synth import truth_table
 
 # %% ../nbs/25_compose.ipynb #0adc7527
@@ -501,7 +501,8 @@ def _drawn_flat(buffers, texture, model, behind, ambient):
     around = Light.surroundings([[0, 0, 1]], [[0]], 1.0)
     light = Light(sh=around, color=np.zeros(3, np.float32), specular=0.0)
     facing = np.tile(np.float32([0, 0, 1]), (len(model.mean), 1))
-    rgba = shade(buffers, model.faces, facing, model.uv, texture, light, ambient)
+    surface = Surface(model.uv, texture, ambient=ambient)
+    rgba = shade(buffers, model.faces, facing, surface, light)
     drawn = to_srgb(rgba[..., :3]).astype(np.float32)
     drawn[~buffers.mask] = behind[~buffers.mask]
     return drawn

@@ -18,7 +18,7 @@ import pandas as pd
 from .core import rng as _rng
 from .morphable import MorphableModel, euler_to_matrix, matrix_to_euler, project
 from .raster import rasterize, vertex_normals
-from .render import Light, irradiance, lit_from, shade, to_srgb
+from .render import Surface, Light, irradiance, lit_from, shade, to_srgb
 from .trajectory import TRAJECTORY_COLUMNS
 from .people import Person, drift_noise, noise_tile, skin_color, smooth_step
 from .figure import Figure
@@ -447,17 +447,12 @@ def render_video(
             1 - lit_from(points * np.float32([1, -1, 1]), figure.faces, scene.light.direction, 96)
         )
         buffers = rasterize(points, figure.faces, size * k, size * k, buffers=buffers)
-        rgba = shade(
-            buffers,
-            figure.faces,
-            normals,
-            figure.uv,
-            figure.texture,
-            replace(scene.light, color=lamp[i]),
-            figure.ambient_at(performance.actions[i, jaw]),
-            lit,
-            figure.material,
+        ambient = figure.ambient_at(performance.actions[i, jaw])
+        surface = Surface(
+            figure.uv, figure.texture, ambient=ambient, lit=lit, material=figure.material
         )
+        light = replace(scene.light, color=lamp[i])
+        rgba = shade(buffers, figure.faces, normals, surface, light)
         rgba = cv2.resize(rgba, (size, size), interpolation=cv2.INTER_AREA)
         if np.hypot(*way[i]) >= 0.4:
             rgba = rgba + smooth_step(
