@@ -225,15 +225,12 @@ def smooth_over_time(values: np.ndarray, sigma: float, frame: np.ndarray) -> np.
         (T, ...) float64.
     """
     out = np.array(values, np.float64)
-    if sigma <= 0.2:
+    if sigma <= 0.2 or not out.size:
         return out
+    blur = dict(sigmaX=1e-6, sigmaY=sigma, borderType=cv2.BORDER_REFLECT)
     for run in np.split(np.arange(len(frame)), np.flatnonzero(np.diff(frame) != 1) + 1):
         flat = out[run].reshape(len(run), -1)
-        if flat.size:
-            soft = cv2.GaussianBlur(
-                flat, (1, 0), sigmaX=1e-6, sigmaY=sigma, borderType=cv2.BORDER_REFLECT
-            )
-            out[run] = soft.reshape(out[run].shape)
+        out[run] = cv2.GaussianBlur(flat, (1, 0), **blur).reshape(out[run].shape)
     return out
 
 # %% ../nbs/26_swap.ipynb #bada989e
