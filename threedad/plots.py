@@ -91,7 +91,8 @@ def with_labels(trajectories: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFram
     check_table(trajectories, 'trajectories', ['video_id'])
     check_table(videos, 'videos', ['video_id'])
     have = [c for c in _OF_A_VIDEO if c in videos and c not in trajectories]
-    lost = sorted(set(trajectories['video_id']) - set(videos['video_id']))
+    there = set(videos['video_id'])
+    lost = [v for v in trajectories['video_id'].unique() if v not in there]
     if have and lost:
         said = f'{len(lost)} videos have a trajectory but no row in videos'
         raise UsageError(f'{said}, e.g. {printable(str(lost[0]))}')
@@ -157,7 +158,7 @@ def layers(tables: pd.DataFrame | dict[str, pd.DataFrame], columns: Iterable[str
         check_table(table, printable(str(name)), columns)
         color = COLORS.get(str(name).lower()) or COLORS.get(_only_label(table)) or next(spare)
         if 'video_id' not in table:
-            table = table.assign(video_id=str(name))
+            table = table.assign(video_id=printable(str(name)))
         found += [Layer(str(name), color, table)] if len(table) else []
     if not found:
         raise UsageError('no trajectories to draw')

@@ -172,8 +172,7 @@ class CurvePlot(w.VBox):
             fig.update_layout(width=self.width, margin=dict(l=75, r=15, t=62, b=45))
             self.figure = go.FigureWidget(fig)
         hint = w.HTML(_tag('p', 'choose a video and a coefficient', color='#777'))
-        self._shown = [self.figure or hint]
-        self.children = self._shown
+        self.children = self._shown = [self.figure or hint]
         for stale in self._stale:
             stale.close()
         self._stale = old
