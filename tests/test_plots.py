@@ -204,7 +204,8 @@ def test_the_dot_is_the_operating_point(threshold):
 
 
 def test_the_roc_figure_counts_videos_not_clips():
-    assert "8 real and 16 fake videos" in plot_roc(PREDICTIONS).axes[0].get_title(loc="left")
+    title = plot_roc(PREDICTIONS, title="A title").axes[0].get_title(loc="left")
+    assert title == "A title\n8 real and 16 fake videos"
     assert "8 real and 16 fake videos" in roc_figure(PREDICTIONS).layout.title.text
     assert roc_layers(PREDICTIONS)[0].color == PALETTE[7]
 

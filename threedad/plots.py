@@ -206,13 +206,14 @@ def style_axes(
 
     Args:
         ax: changed in place.
-        title: at the left, bold.
+        title: at the left, bold; it may have several lines.
         xlabel: with unit.
         ylabel: with unit.
     """
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if title:
-        ax.set_title(for_matplotlib(title), loc='left', fontsize=11, fontweight='bold')
+        text = '\n'.join(map(for_matplotlib, title.split('\n')))
+        ax.set_title(text, loc='left', fontsize=11, fontweight='bold')
     ax.grid(alpha=0.25, lw=0.6)
     sns.despine(ax=ax)
 
