@@ -105,6 +105,8 @@ def test_events_are_shaded_where_they_are(columns, start):
         spans, sorted(pd.concat(expected)[["start", "end"]].values.tolist())
     )
     assert not {t.line.color for t in touch.data} & set(COLORS.values())
+    if "eyeBlinkLeft" in columns:
+        assert still.axes[0].texts[0].get_text() == "1 blink"
 
 
 def test_only_what_is_sure_gets_a_dot():

@@ -141,7 +141,7 @@ def _add_spectrum(fig, spectrum, columns, name, line, behind=False):
 
 # %% ../nbs/71_motion_plots.ipynb #0d1f5c3f
 def _event_rows(table, thresholds):
-    """Of each signal: its name and color, time, values, events, and what they are called."""
+    """Of each signal: its name and color, time, values, events, and how many there are."""
     check_table(getattr(table, 'table', table), 'trajectory', ['frame', 'time'])
     table = getattr(table, 'table', table).sort_values('frame')
     if 'video_id' in table and (n := table['video_id'].nunique()) > 1:
@@ -151,15 +151,21 @@ def _event_rows(table, thresholds):
     rows = []
     if eyes:
         shut = gaps[eyes].mean(axis=1)
-        rows.append(
-            ('eyes closed', PALETTE[2], gaps['time'], shut, t.blinks(**thresholds), 'blinks')
-        )
+        events = t.blinks(**thresholds)
+        said = _counted(events, 'blink')
+        rows.append(('eyes closed', PALETTE[2], gaps['time'], shut, events, said))
     if 'jawOpen' in table:
-        jaw = gaps['jawOpen']
-        rows.append(('jaw open', PALETTE[3], gaps['time'], jaw, t.mouth_events(), 'openings'))
+        events = t.mouth_events()
+        said = _counted(events, 'opening')
+        rows.append(('jaw open', PALETTE[3], gaps['time'], gaps['jawOpen'], events, said))
     if not rows:
         raise UsageError('the trajectory has neither eyeBlinkLeft, eyeBlinkRight nor jawOpen')
     return rows
+
+# %% ../nbs/71_motion_plots.ipynb #71c4ec0c
+def _counted(events, what):
+    """How many events there are, in words."""
+    return f'{len(events)} {what}{"s" * (len(events) != 1)}'
 
 # %% ../nbs/71_motion_plots.ipynb #134cdf9d
 def plot_events(
@@ -180,7 +186,7 @@ def plot_events(
     """
     rows = _event_rows(table, thresholds)
     fig, axes = rows_of_axes(len(rows))
-    for ax, (label, color, time, x, events, what) in zip(axes, rows):
+    for ax, (label, color, time, x, events, said) in zip(axes, rows):
         for e in events.itertuples():
             edge = color if e.cut else 'none'
             ax.axvspan(e.start, e.end, facecolor=(*to_rgb(color), 0.2), edgecolor=edge, ls='--')
@@ -189,7 +195,7 @@ def plot_events(
         ax.plot(events['peak_time'], peaks, 'v', color=color, ms=5)
         style_axes(ax, ylabel=f'{label}\n(activation)')
         corner: dict[str, Any] = dict(xycoords='axes fraction', ha='right', va='bottom')
-        ax.annotate(f'{len(events)} {what}', (1, 1), color=color, fontsize=9, **corner)
+        ax.annotate(said, (1, 1), color=color, fontsize=9, **corner)
     return close_figure(fig, title, 'time (s)')
 
 # %% ../nbs/71_motion_plots.ipynb #9b223b42
@@ -211,8 +217,8 @@ def events_figure(
     """
     rows = _event_rows(table, thresholds)
     fig = rows_of_panels([f'{label} (activation)' for label, *_ in rows], 'time (s)')
-    for row, (label, color, time, x, events, what) in enumerate(rows, 1):
-        about = dict(name=f'{label}: {len(events)} {what}', hovertemplate='%{y:.3f}')
+    for row, (label, color, time, x, events, said) in enumerate(rows, 1):
+        about = dict(name=f'{label}: {said}', hovertemplate='%{y:.3f}')
         look = dict(mode='lines', connectgaps=False, line=dict(color=color, width=1.8))
         fig.add_scatter(x=time.round(4), y=np.float32(x), row=row, col=1, **about, **look)
         for e in events.itertuples():
