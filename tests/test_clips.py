@@ -118,15 +118,6 @@ def test_every_manipulation_alters_the_face_and_nothing_else(name):
         ), kind
 
 
-def test_the_model_meets_the_landmarks():
-    clips = pd.DataFrame(
-        [fitted(name)[1][['residual', 'residual_actions']].median() for name in REAL]
-    )
-    assert (clips.median() <= [0.014, 0.010]).all() and (clips.max() <= 0.02).all(), (
-        clips.set_axis(REAL)
-    )
-
-
 def test_faces_are_known_again_after_a_cut_and_strangers_are_not():
     r, followed, wrong, pairs = np.random.default_rng(0), 0, 0, 0
 
