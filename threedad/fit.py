@@ -30,7 +30,7 @@ from threedad.trajectory import (
     Trajectory,
 )
 
-# %% ../nbs/15_fit.ipynb #ffbf605f
+# %% ../nbs/15_fit.ipynb #7aa7c358
 @dataclass(frozen=True)
 class FitConfig:
     """How a track is fitted.
@@ -61,7 +61,7 @@ class FitConfig:
             if not (isinstance(value, Integral) and value >= 1):
                 raise UsageError(f'{name} is a whole number from 1, not {value!r}')
 
-# %% ../nbs/15_fit.ipynb #90bd26e0
+# %% ../nbs/15_fit.ipynb #fb371cc1
 _ACTION_SPREAD = 0.3
 _SPARSE = 0.1
 _RIDGE = 2.0
@@ -108,19 +108,19 @@ class _Head:
         moved = (b.astype(np.float32) @ flat.T).reshape(-1, *still.shape)
         return (still + moved).swapaxes(1, 2)
 
-# %% ../nbs/15_fit.ipynb #ba8ad034
+# %% ../nbs/15_fit.ipynb #e115f157
 def _normals(model, ok):
     """Directions of the skin of the mean head at its reliable landmarks: L x 3."""
     corners = model.mean[model.faces[model.landmark_faces[ok]]]
     n = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     return (n / np.linalg.norm(n, axis=1, keepdims=True)).astype(np.float32)
 
-# %% ../nbs/15_fit.ipynb #9aac47e3
+# %% ../nbs/15_fit.ipynb #46194b53
 def _arranged(basis, ok):
     """A basis k x 478 x 3 of a model at its reliable landmarks: L x 3 x k."""
     return np.ascontiguousarray(np.moveaxis(basis[:, ok], 0, 2), np.float32)
 
-# %% ../nbs/15_fit.ipynb #d908145d
+# %% ../nbs/15_fit.ipynb #093b095c
 def _head(model, offsets):
     """The `_Head` of a model, deforming by expression."""
     ok = model.landmark_ok
@@ -141,7 +141,7 @@ def _head(model, offsets):
         normal=_normals(model, ok),
     )
 
-# %% ../nbs/15_fit.ipynb #42161d63
+# %% ../nbs/15_fit.ipynb #3011d114
 def _acting(head, model, spread=1.0):
     """The same head, deforming by actions of that spread."""
     actions = model.landmark_basis('actions') * np.float32(spread)
@@ -217,7 +217,7 @@ def _columns_of(basis, sR, root):
     columns = sPR.reshape(L, T * 2, 3) @ basis
     return columns.reshape(L, T, 2, n).transpose(1, 2, 0, 3)
 
-# %% ../nbs/15_fit.ipynb #6119f903
+# %% ../nbs/15_fit.ipynb #1320b671
 def _put_pose(columns, Y, root):
     """Write the derivatives of points Y = sRX (T x 3 x L) by shift, log scale and turn."""
     x, y, z = (Y * root[:, None]).swapaxes(0, 1)
@@ -230,7 +230,7 @@ def _put_pose(columns, Y, root):
     columns[:, 0, :, 5] = -y
     columns[:, 1, :, 5] = x
 
-# %% ../nbs/15_fit.ipynb #0862e38d
+# %% ../nbs/15_fit.ipynb #7cce294c
 @dataclass(frozen=True)
 class _Linear:
     """The projection around a state, in standard deviations of a landmark.
@@ -269,7 +269,7 @@ def _products(A, B):
     """A' B frame by frame over both axes and all landmarks: T x m x n, double precision."""
     return (A.swapaxes(2, 3) @ B).sum(1, dtype=float)
 
-# %% ../nbs/15_fit.ipynb #4469041b
+# %% ../nbs/15_fit.ipynb #d8e4dc62
 @dataclass(frozen=True)
 class _Equations:
     """The normal equations of frames that share a person.
@@ -297,14 +297,14 @@ def _equations(lin, deformation, ridge):
     g[:, 6:] -= ridge * deformation
     return _Equations(H, across[:, :-1], g, across[:, -1])
 
-# %% ../nbs/15_fit.ipynb #319a3dce
+# %% ../nbs/15_fit.ipynb #d22b0ca0
 def _seen_from(lin):
     """Sum over frames of weight times s^2 R' P' P R: L x 3 x 3."""
     sP = lin.sR[:, :2]
     each = (sP.swapaxes(1, 2) @ sP).reshape(-1, 9)
     return ((lin.root**2).T @ each).reshape(-1, 3, 3)
 
-# %% ../nbs/15_fit.ipynb #4b0eb25c
+# %% ../nbs/15_fit.ipynb #51b8c0af
 def _person_gram(seen, basis):
     """Sum over frames of K' K: Q x Q."""
     Q = basis.shape[2]
@@ -329,7 +329,7 @@ def _person_step(head, x, a, state, config):
     M = np.concatenate(follow)
     return a + da, S, state.moved(M[..., -1] - M[..., :-1] @ da)
 
-# %% ../nbs/15_fit.ipynb #0cbd8d09
+# %% ../nbs/15_fit.ipynb #134179f4
 @dataclass(frozen=True)
 class _Person:
     """Who is seen.
@@ -342,7 +342,7 @@ class _Person:
     a: np.ndarray
     covariance: np.ndarray
 
-# %% ../nbs/15_fit.ipynb #41db36de
+# %% ../nbs/15_fit.ipynb #30f4aed4
 def _fit_person(head, x, state, config):
     """The `_Person` in landmarks x, T x 2 x L, from a first `_State`."""
     a = np.zeros(head.person.shape[2])
@@ -372,7 +372,7 @@ def _box_solve(H, g, c):
         c, q = new, q_new
     return c.astype(float)
 
-# %% ../nbs/15_fit.ipynb #66143c47
+# %% ../nbs/15_fit.ipynb #a4858298
 def _without_pose(eq):
     """The equations of the deformation alone -> H, g, and T x 6 x (k + 1) by which pose follows."""
     across = np.concatenate([eq.H[:, :6, 6:], eq.g[:, :6, None]], 2)
@@ -393,7 +393,7 @@ def _fit_actions(head, x, a, state, sigma):
         state = state.moved(np.concatenate([pose, step], 1))
     return state
 
-# %% ../nbs/15_fit.ipynb #7b993e07
+# %% ../nbs/15_fit.ipynb #d34d69a5
 @dataclass(frozen=True)
 class _Uncertainty:
     """What is known about fitted frames besides their numbers.
@@ -439,7 +439,7 @@ def _angle_errors(R, turn):
     variance = np.einsum('tij,tjk,tik->ti', G, turn, G)
     return np.minimum(np.degrees(np.sqrt(np.maximum(variance, 0))), 180)
 
-# %% ../nbs/15_fit.ipynb #fb000259
+# %% ../nbs/15_fit.ipynb #221afb9e
 def _about_identity(head, known):
     """What each frame says of the identity beyond the person: S (T x n x n), q (T x n)."""
     n = head.identities
@@ -457,12 +457,12 @@ def _free_identities(batches: Iterable, n: int, window: int) -> Iterator[np.ndar
         S, q = np.concatenate([S, new_S]), np.concatenate([q, new_q])
         ready = len(S) - window + 1
         if ready > 0:
-            total = [sum(v[i : i + ready] for i in range(window)) for v in (S, q)]
+            total = [np.sum([v[i : i + ready] for i in range(window)], 0) for v in (S, q)]
             free = np.linalg.solve(np.eye(n) + total[0], total[1][..., None])
             yield free[..., 0].astype(np.float32)
             S, q = S[ready:], q[ready:]
 
-# %% ../nbs/15_fit.ipynb #413673d6
+# %% ../nbs/15_fit.ipynb #11efaf3a
 @dataclass(frozen=True)
 class _Heads:
     """One model, deforming in three ways.
@@ -477,7 +477,7 @@ class _Heads:
     expression: _Head
     actions: _Head
 
-# %% ../nbs/15_fit.ipynb #2fb38b65
+# %% ../nbs/15_fit.ipynb #04df292f
 def _heads(model, offsets):
     """The `_Heads` of a model; one without actions deforms by expression throughout."""
     head = _head(model, offsets)
@@ -485,13 +485,13 @@ def _heads(model, offsets):
     person = _acting(head, model, _ACTION_SPREAD) if actions.deform.size else head
     return _Heads(person, head, actions)
 
-# %% ../nbs/15_fit.ipynb #8fd4a018
+# %% ../nbs/15_fit.ipynb #3ee98c5c
 def _landmarks(track, rows, ok):
     """Landmarks of some rows of a track as the fit has them: T x 2 x L, y upwards."""
     x = (track.points[rows][:, ok, :2] * np.array([1, -1])).swapaxes(1, 2)
     return np.ascontiguousarray(x, np.float32)
 
-# %% ../nbs/15_fit.ipynb #8399504c
+# %% ../nbs/15_fit.ipynb #e25f527d
 def _usable(track, ok):
     """Rows of a track in which every reliable landmark is a number."""
     known = np.isfinite(track.points[..., :2]).all(2)
@@ -500,7 +500,7 @@ def _usable(track, ok):
         raise VideoError(track.path, 'no face found')
     return rows
 
-# %% ../nbs/15_fit.ipynb #95b08e1e
+# %% ../nbs/15_fit.ipynb #c28fe142
 def _person_of(track, rows, heads, config):
     """The `_Person` of a track from frames spread over it."""
     count = min(len(rows), config.person_frames)
@@ -509,7 +509,7 @@ def _person_of(track, rows, heads, config):
     first = _first_pose(heads.person.mean, x).relaxed(heads.person.deform.shape[2])
     return _fit_person(heads.person, x, first, config)
 
-# %% ../nbs/15_fit.ipynb #f1a46620
+# %% ../nbs/15_fit.ipynb #cf4afa06
 class _Sheet:
     """A table of single precision numbers that is filled some rows at a time."""
 
@@ -526,7 +526,7 @@ class _Sheet:
         """The table, without copying its numbers."""
         return pd.DataFrame(self.values, columns=self.columns, copy=False)
 
-# %% ../nbs/15_fit.ipynb #85ff2977
+# %% ../nbs/15_fit.ipynb #09c73db0
 _ERROR_COLUMNS = POSE_COLUMNS + IDENTITY_COLUMNS + EXPRESSION_COLUMNS + ACTION_COLUMNS
 
 
@@ -567,7 +567,7 @@ class _Answer:
     def _distance(self, state, known):
         return known.lin.distance / (state.scale * self.inter_ocular)[:, None]
 
-# %% ../nbs/15_fit.ipynb #0052ecbc
+# %% ../nbs/15_fit.ipynb #5c118a9e
 def _fit_batches(track, rows, heads, person, config, answer):
     """Fit batch by batch into an `_Answer`; yields what each says of the identity."""
     for i in range(0, len(rows), config.batch):
@@ -586,7 +586,7 @@ def _fit_batches(track, rows, heads, person, config, answer):
         answer.put_actions(at, acted, known)
         del known
 
-# %% ../nbs/15_fit.ipynb #84a7ae6e
+# %% ../nbs/15_fit.ipynb #9c0d319b
 def _check(track, model, video_id, config):
     """Refuse arguments of the wrong type, one sentence each."""
     if isinstance(track, str | Path):
@@ -638,9 +638,7 @@ def fit(
         person = _person_of(track, rows, heads, config)
         answer = _Answer(len(rows), person, model)
         batches = _fit_batches(track, rows, heads, person, config, answer)
-        free = np.concatenate(
-            list(_free_identities(batches, len(model.identity), config.window))
-        )
+        free = np.concatenate(list(_free_identities(batches, len(model.identity), config.window)))
     return _trajectory(track, rows, video_id or Path(track.path).stem, answer, free)
 
 # %% ../nbs/15_fit.ipynb #b2e784c7
