@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +29,7 @@ from threedad.trajectory import (
     Trajectory,
 )
 
-# %% ../nbs/15_fit.ipynb #7aa7c358
+# %% ../nbs/15_fit.ipynb #14b99a77
 @dataclass(frozen=True)
 class FitConfig:
     """How a track is fitted.
@@ -61,7 +60,7 @@ class FitConfig:
             if not (isinstance(value, Integral) and value >= 1):
                 raise UsageError(f'{name} is a whole number from 1, not {value!r}')
 
-# %% ../nbs/15_fit.ipynb #fb371cc1
+# %% ../nbs/15_fit.ipynb #2364811a
 _ACTION_SPREAD = 0.3
 _SPARSE = 0.1
 _RIDGE = 2.0
@@ -83,23 +82,14 @@ def _habits():
 # %% ../nbs/15_fit.ipynb #460b4ec8
 @dataclass(frozen=True)
 class _Head:
-    """The model at its L reliable landmarks: what all frames share, what may deform it.
+    """The model at its L reliable landmarks: what all frames share, what may deform it."""
 
-    Attributes:
-        ok: 478, which landmarks are reliable.
-        identities: how many of a person's coefficients are identity; the rest are habits.
-        mean: L x 3.
-        person: L x 3 x Q, what is constant in a video.
-        deform: L x 3 x k, what changes from frame to frame.
-        normal: L x 3, directions of the skin.
-    """
-
-    ok: np.ndarray
-    identities: int
-    mean: np.ndarray
-    person: np.ndarray
-    deform: np.ndarray
-    normal: np.ndarray
+    ok: np.ndarray  # 478, which landmarks are reliable
+    identities: int  # how many of a person's coefficients are identity; the rest are habits
+    mean: np.ndarray  # L x 3
+    person: np.ndarray  # L x 3 x Q, what is constant in a video
+    deform: np.ndarray  # L x 3 x k, what changes from frame to frame
+    normal: np.ndarray  # L x 3, directions of the skin
 
     def shape(self, a, b):
         """A person a (Q) with deformations b (T x k): T x 3 x L."""
@@ -108,19 +98,19 @@ class _Head:
         moved = (b.astype(np.float32) @ flat.T).reshape(-1, *still.shape)
         return (still + moved).swapaxes(1, 2)
 
-# %% ../nbs/15_fit.ipynb #e115f157
+# %% ../nbs/15_fit.ipynb #c9ee80db
 def _normals(model, ok):
     """Directions of the skin of the mean head at its reliable landmarks: L x 3."""
     corners = model.mean[model.faces[model.landmark_faces[ok]]]
     n = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     return (n / np.linalg.norm(n, axis=1, keepdims=True)).astype(np.float32)
 
-# %% ../nbs/15_fit.ipynb #46194b53
+# %% ../nbs/15_fit.ipynb #538963ed
 def _arranged(basis, ok):
     """A basis k x 478 x 3 of a model at its reliable landmarks: L x 3 x k."""
     return np.ascontiguousarray(np.moveaxis(basis[:, ok], 0, 2), np.float32)
 
-# %% ../nbs/15_fit.ipynb #093b095c
+# %% ../nbs/15_fit.ipynb #d91740e3
 def _head(model, offsets):
     """The `_Head` of a model, deforming by expression."""
     ok = model.landmark_ok
@@ -141,7 +131,7 @@ def _head(model, offsets):
         normal=_normals(model, ok),
     )
 
-# %% ../nbs/15_fit.ipynb #3011d114
+# %% ../nbs/15_fit.ipynb #d139fcda
 def _acting(head, model, spread=1.0):
     """The same head, deforming by actions of that spread."""
     actions = model.landmark_basis('actions') * np.float32(spread)
@@ -163,19 +153,12 @@ def _turned(R, w):
 # %% ../nbs/15_fit.ipynb #b6aee852
 @dataclass(frozen=True)
 class _State:
-    """Where the fit of some frames stands.
+    """Where the fit of some frames stands."""
 
-    Attributes:
-        scale: T, pixels per eye distance.
-        rotation: T x 3 x 3.
-        shift: T x 2, pixels, y upwards.
-        deformation: T x k, standard deviations or activations.
-    """
-
-    scale: np.ndarray
-    rotation: np.ndarray
-    shift: np.ndarray
-    deformation: np.ndarray
+    scale: np.ndarray  # T, pixels per eye distance
+    rotation: np.ndarray  # T x 3 x 3
+    shift: np.ndarray  # T x 2, pixels, y upwards
+    deformation: np.ndarray  # T x k, standard deviations or activations
 
     def __getitem__(self, rows):
         return _State(*(v[rows] for v in vars(self).values()))
@@ -217,7 +200,7 @@ def _columns_of(basis, sR, root):
     columns = sPR.reshape(L, T * 2, 3) @ basis
     return columns.reshape(L, T, 2, n).transpose(1, 2, 0, 3)
 
-# %% ../nbs/15_fit.ipynb #1320b671
+# %% ../nbs/15_fit.ipynb #f4c6c048
 def _put_pose(columns, Y, root):
     """Write the derivatives of points Y = sRX (T x 3 x L) by shift, log scale and turn."""
     x, y, z = (Y * root[:, None]).swapaxes(0, 1)
@@ -230,24 +213,20 @@ def _put_pose(columns, Y, root):
     columns[:, 0, :, 5] = -y
     columns[:, 1, :, 5] = x
 
-# %% ../nbs/15_fit.ipynb #7cce294c
+# %% ../nbs/15_fit.ipynb #95fe9911
 @dataclass(frozen=True)
 class _Linear:
-    """The projection around a state, in standard deviations of a landmark.
+    """The projection around a state, in standard deviations of a landmark."""
 
-    Attributes:
-        Jr: T x 2 x L x (p + 1), of what belongs to a frame; the last column is the residual.
-        K: T x 2 x L x Q, of what belongs to the person; no columns where the person is known.
-        root: T x L, one over the standard deviation of a landmark in pixels.
-        sR: T x 3 x 3, rotation times scale.
-        distance: T x L, of landmark and model, pixels.
-    """
-
-    Jr: np.ndarray
-    K: np.ndarray
-    root: np.ndarray
-    sR: np.ndarray
-    distance: np.ndarray
+    Jr: (
+        np.ndarray
+    )  # T x 2 x L x (p + 1), of what belongs to a frame; the last column is the residual
+    K: (
+        np.ndarray
+    )  # T x 2 x L x Q, of what belongs to the person; no columns where the person is known
+    root: np.ndarray  # T x L, one over the standard deviation of a landmark in pixels
+    sR: np.ndarray  # T x 3 x 3, rotation times scale
+    distance: np.ndarray  # T x L, of landmark and model, pixels
 
 # %% ../nbs/15_fit.ipynb #73a83e2b
 def _linearise(head, x, a, state, sigma, person=True):
@@ -269,22 +248,15 @@ def _products(A, B):
     """A' B frame by frame over both axes and all landmarks: T x m x n, double precision."""
     return (A.swapaxes(2, 3) @ B).sum(1, dtype=float)
 
-# %% ../nbs/15_fit.ipynb #d8e4dc62
+# %% ../nbs/15_fit.ipynb #491849b2
 @dataclass(frozen=True)
 class _Equations:
-    """The normal equations of frames that share a person.
+    """The normal equations of frames that share a person."""
 
-    Attributes:
-        H: T x p x p, of the frames.
-        C: T x p x Q, between frames and person.
-        g: T x p, right-hand side of the frames.
-        q: T x Q, right-hand side of the person.
-    """
-
-    H: np.ndarray
-    C: np.ndarray
-    g: np.ndarray
-    q: np.ndarray
+    H: np.ndarray  # T x p x p, of the frames
+    C: np.ndarray  # T x p x Q, between frames and person
+    g: np.ndarray  # T x p, right-hand side of the frames
+    q: np.ndarray  # T x Q, right-hand side of the person
 
 # %% ../nbs/15_fit.ipynb #2e08341a
 def _equations(lin, deformation, ridge):
@@ -297,14 +269,14 @@ def _equations(lin, deformation, ridge):
     g[:, 6:] -= ridge * deformation
     return _Equations(H, across[:, :-1], g, across[:, -1])
 
-# %% ../nbs/15_fit.ipynb #d22b0ca0
+# %% ../nbs/15_fit.ipynb #21759e34
 def _seen_from(lin):
     """Sum over frames of weight times s^2 R' P' P R: L x 3 x 3."""
     sP = lin.sR[:, :2]
     each = (sP.swapaxes(1, 2) @ sP).reshape(-1, 9)
     return ((lin.root**2).T @ each).reshape(-1, 3, 3)
 
-# %% ../nbs/15_fit.ipynb #51b8c0af
+# %% ../nbs/15_fit.ipynb #03c447a6
 def _person_gram(seen, basis):
     """Sum over frames of K' K: Q x Q."""
     Q = basis.shape[2]
@@ -329,20 +301,15 @@ def _person_step(head, x, a, state, config):
     M = np.concatenate(follow)
     return a + da, S, state.moved(M[..., -1] - M[..., :-1] @ da)
 
-# %% ../nbs/15_fit.ipynb #134179f4
+# %% ../nbs/15_fit.ipynb #05aa7ed5
 @dataclass(frozen=True)
 class _Person:
-    """Who is seen.
+    """Who is seen."""
 
-    Attributes:
-        a: Q, identity and the tracker's habits, standard deviations.
-        covariance: Q x Q.
-    """
+    a: np.ndarray  # Q, identity and the tracker's habits, standard deviations
+    covariance: np.ndarray  # Q x Q
 
-    a: np.ndarray
-    covariance: np.ndarray
-
-# %% ../nbs/15_fit.ipynb #30f4aed4
+# %% ../nbs/15_fit.ipynb #82d648df
 def _fit_person(head, x, state, config):
     """The `_Person` in landmarks x, T x 2 x L, from a first `_State`."""
     a = np.zeros(head.person.shape[2])
@@ -372,7 +339,7 @@ def _box_solve(H, g, c):
         c, q = new, q_new
     return c.astype(float)
 
-# %% ../nbs/15_fit.ipynb #a4858298
+# %% ../nbs/15_fit.ipynb #909052cc
 def _without_pose(eq):
     """The equations of the deformation alone -> H, g, and T x 6 x (k + 1) by which pose follows."""
     across = np.concatenate([eq.H[:, :6, 6:], eq.g[:, :6, None]], 2)
@@ -393,24 +360,16 @@ def _fit_actions(head, x, a, state, sigma):
         state = state.moved(np.concatenate([pose, step], 1))
     return state
 
-# %% ../nbs/15_fit.ipynb #d34d69a5
+# %% ../nbs/15_fit.ipynb #5b4080ab
 @dataclass(frozen=True)
 class _Uncertainty:
-    """What is known about fitted frames besides their numbers.
+    """What is known about fitted frames besides their numbers."""
 
-    Attributes:
-        lin: the linearisation at the end.
-        eq: its equations.
-        M: T x p x Q, how a frame follows the person.
-        errors: T x p, standard errors of shift, log scale, turn, deformation.
-        turn: T x 3 x 3, covariance of the turn, radians squared.
-    """
-
-    lin: _Linear
-    eq: _Equations
-    M: np.ndarray
-    errors: np.ndarray
-    turn: np.ndarray
+    lin: _Linear  # the linearisation at the end
+    eq: _Equations  # its equations
+    M: np.ndarray  # T x p x Q, how a frame follows the person
+    errors: np.ndarray  # T x p, standard errors of shift, log scale, turn, deformation
+    turn: np.ndarray  # T x 3 x 3, covariance of the turn, radians squared
 
 # %% ../nbs/15_fit.ipynb #e0ce1bc7
 def _uncertainty(head, x, person, state, sigma, ridge):
@@ -439,7 +398,7 @@ def _angle_errors(R, turn):
     variance = np.einsum('tij,tjk,tik->ti', G, turn, G)
     return np.minimum(np.degrees(np.sqrt(np.maximum(variance, 0))), 180)
 
-# %% ../nbs/15_fit.ipynb #221afb9e
+# %% ../nbs/15_fit.ipynb #15942117
 def _about_identity(head, known):
     """What each frame says of the identity beyond the person: S (T x n x n), q (T x n)."""
     n = head.identities
@@ -462,22 +421,16 @@ def _free_identities(batches: Iterable, n: int, window: int) -> Iterator[np.ndar
             yield free[..., 0].astype(np.float32)
             S, q = S[ready:], q[ready:]
 
-# %% ../nbs/15_fit.ipynb #11efaf3a
+# %% ../nbs/15_fit.ipynb #ad7f1156
 @dataclass(frozen=True)
 class _Heads:
-    """One model, deforming in three ways.
+    """One model, deforming in three ways."""
 
-    Attributes:
-        person: by actions as a prior, while the person is estimated.
-        expression: by the ten components.
-        actions: by activations in 0..1.
-    """
+    person: _Head  # by actions as a prior, while the person is estimated
+    expression: _Head  # by the ten components
+    actions: _Head  # by activations in 0..1
 
-    person: _Head
-    expression: _Head
-    actions: _Head
-
-# %% ../nbs/15_fit.ipynb #04df292f
+# %% ../nbs/15_fit.ipynb #461da495
 def _heads(model, offsets):
     """The `_Heads` of a model; one without actions deforms by expression throughout."""
     head = _head(model, offsets)
@@ -485,13 +438,13 @@ def _heads(model, offsets):
     person = _acting(head, model, _ACTION_SPREAD) if actions.deform.size else head
     return _Heads(person, head, actions)
 
-# %% ../nbs/15_fit.ipynb #3ee98c5c
+# %% ../nbs/15_fit.ipynb #4873b938
 def _landmarks(track, rows, ok):
     """Landmarks of some rows of a track as the fit has them: T x 2 x L, y upwards."""
     x = (track.points[rows][:, ok, :2] * np.array([1, -1])).swapaxes(1, 2)
     return np.ascontiguousarray(x, np.float32)
 
-# %% ../nbs/15_fit.ipynb #e25f527d
+# %% ../nbs/15_fit.ipynb #c038c325
 def _usable(track, ok):
     """Rows of a track in which every reliable landmark is a number."""
     known = np.isfinite(track.points[..., :2]).all(2)
@@ -500,7 +453,7 @@ def _usable(track, ok):
         raise VideoError(track.path, 'no face found')
     return rows
 
-# %% ../nbs/15_fit.ipynb #c28fe142
+# %% ../nbs/15_fit.ipynb #6aed4ca9
 def _person_of(track, rows, heads, config):
     """The `_Person` of a track from frames spread over it."""
     count = min(len(rows), config.person_frames)
@@ -509,7 +462,7 @@ def _person_of(track, rows, heads, config):
     first = _first_pose(heads.person.mean, x).relaxed(heads.person.deform.shape[2])
     return _fit_person(heads.person, x, first, config)
 
-# %% ../nbs/15_fit.ipynb #cf4afa06
+# %% ../nbs/15_fit.ipynb #bbaf7488
 class _Sheet:
     """A table of single precision numbers that is filled some rows at a time."""
 
@@ -526,7 +479,7 @@ class _Sheet:
         """The table, without copying its numbers."""
         return pd.DataFrame(self.values, columns=self.columns, copy=False)
 
-# %% ../nbs/15_fit.ipynb #09c73db0
+# %% ../nbs/15_fit.ipynb #cf282cca
 _ERROR_COLUMNS = POSE_COLUMNS + IDENTITY_COLUMNS + EXPRESSION_COLUMNS + ACTION_COLUMNS
 
 
@@ -567,7 +520,7 @@ class _Answer:
     def _distance(self, state, known):
         return known.lin.distance / (state.scale * self.inter_ocular)[:, None]
 
-# %% ../nbs/15_fit.ipynb #5c118a9e
+# %% ../nbs/15_fit.ipynb #d83322a5
 def _fit_batches(track, rows, heads, person, config, answer):
     """Fit batch by batch into an `_Answer`; yields what each says of the identity."""
     for i in range(0, len(rows), config.batch):
@@ -586,23 +539,22 @@ def _fit_batches(track, rows, heads, person, config, answer):
         answer.put_actions(at, acted, known)
         del known
 
-# %% ../nbs/15_fit.ipynb #9c0d319b
+# %% ../nbs/15_fit.ipynb #11d9ef62
 def _check(track, model, video_id, config):
     """Refuse arguments of the wrong type, one sentence each."""
     if isinstance(track, str | Path):
-        says = f'fit needs the landmarks of a video, not its name: track it first'
+        says = 'fit needs the landmarks of a video, not its name: track it first'
         raise UsageError(f'{says}, fit(threedad.tracking.track({str(track)!r}))')
     if isinstance(track, Trajectory):
         raise UsageError('fit takes a Track; this is a Trajectory, so it is fitted already')
-    if isinstance(track, list | tuple) and all(isinstance(t, Track) for t in track):
+    if isinstance(track, list | tuple):
         raise UsageError('fit takes one Track at a time: [fit(t) for t in tracks]')
     if not isinstance(track, Track):
         says = 'fit takes a Track, as threedad.tracking.track makes it'
         raise UsageError(f'{says}, not a {type(track).__name__}')
-    if isinstance(model, str | Path):
-        raise UsageError(f'model is a head, not a name: MorphableModel.load({str(model)!r})')
     if model is not None and not isinstance(model, MorphableModel):
-        raise UsageError(f'model is a MorphableModel, not a {type(model).__name__}')
+        says = 'model is a MorphableModel, as MorphableModel.load(path) reads it'
+        raise UsageError(f'{says}, not a {type(model).__name__}')
     if video_id is not None and not isinstance(video_id, str):
         raise UsageError(f'video_id is text, not a {type(video_id).__name__}')
     if not isinstance(config, FitConfig):
@@ -638,8 +590,9 @@ def fit(
         person = _person_of(track, rows, heads, config)
         answer = _Answer(len(rows), person, model)
         batches = _fit_batches(track, rows, heads, person, config, answer)
-        free = np.concatenate(list(_free_identities(batches, len(model.identity), config.window)))
-    return _trajectory(track, rows, video_id or Path(track.path).stem, answer, free)
+        free = list(_free_identities(batches, len(model.identity), config.window))
+    name = video_id or Path(track.path).stem
+    return _trajectory(track, rows, name, answer, np.concatenate(free))
 
 # %% ../nbs/15_fit.ipynb #b2e784c7
 def _trajectory(track, rows, video_id, answer, free):
@@ -648,13 +601,9 @@ def _trajectory(track, rows, video_id, answer, free):
     table.put(slice(None), ['identity_drift'], np.sqrt((free**2).mean(1))[:, None])
     table.put(slice(None), BOX_COLUMNS, track.box[rows])
     identity = table.values[:, [table.columns.index(c) for c in IDENTITY_COLUMNS]]
-    about = dict(
-        video_id=[video_id] * len(rows),
-        frame=track.frame[rows].astype(np.int32),
-        time=track.time[rows].astype(float),
-    )
     whole = table.table()
-    for place, (name, values) in enumerate(about.items()):
-        whole.insert(place, name, values)
+    whole.insert(0, 'time', track.time[rows].astype(float))
+    whole.insert(0, 'frame', track.frame[rows].astype(np.int32))
+    whole.insert(0, 'video_id', [video_id] * len(rows))
     free = (identity[:, : free.shape[1]] + free).astype(np.float32)
     return Trajectory(whole, answer.errors.table(), answer.residuals, free)

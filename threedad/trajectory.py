@@ -33,27 +33,21 @@ mouthSmileRight mouthStretchLeft mouthStretchRight mouthUpperUpLeft mouthUpperUp
 noseSneerLeft noseSneerRight tongueOut
 '''.split()
 
-# %% ../nbs/14_trajectory.ipynb #d803d51a
+# %% ../nbs/14_trajectory.ipynb #42b9a0a4
 POSE_COLUMNS = ['yaw', 'pitch', 'roll', 'scale', 'tx', 'ty']
 IDENTITY_COLUMNS = [f'id_{i:02d}' for i in range(40)]
 EXPRESSION_COLUMNS = [f'exp_{i:02d}' for i in range(10)]
 BOX_COLUMNS = ['x0', 'y0', 'x1', 'y1']
-TRAJECTORY_COLUMNS = (
-    ['video_id', 'frame', 'time']
-    + POSE_COLUMNS
-    + IDENTITY_COLUMNS
-    + EXPRESSION_COLUMNS
-    + ACTION_COLUMNS
-    + ['residual', 'residual_actions', 'identity_drift']
-    + BOX_COLUMNS
-)
+_WHEN = ['video_id', 'frame', 'time']
+_MEASURES = ['residual', 'residual_actions', 'identity_drift']
+TRAJECTORY_COLUMNS = [*_WHEN, *POSE_COLUMNS, *IDENTITY_COLUMNS, *EXPRESSION_COLUMNS]
+TRAJECTORY_COLUMNS += [*ACTION_COLUMNS, *_MEASURES, *BOX_COLUMNS]
 
-# %% ../nbs/14_trajectory.ipynb #39d9e430
+# %% ../nbs/14_trajectory.ipynb #daf047ad
 class _Answers:
     """What a `Trajectory` can be asked; each is defined in its own section."""
 
     runs: ClassVar[Callable[..., list[np.ndarray]]]
-    smooth: ClassVar[Callable[..., 'Trajectory']]
     resample: ClassVar[Callable[..., 'Trajectory']]
     velocity: ClassVar[Callable[..., pd.DataFrame]]
     jerk: ClassVar[Callable[..., pd.DataFrame]]
@@ -61,13 +55,11 @@ class _Answers:
     blinks: ClassVar[Callable[..., pd.DataFrame]]
     mouth_events: ClassVar[Callable[..., pd.DataFrame]]
     seconds_seen: ClassVar[Callable[..., float]]
-    blink_rate: ClassVar[Callable[..., float]]
-    drift_summary: ClassVar[Callable[..., pd.Series]]
     pose_correlation: ClassVar[Callable[..., pd.DataFrame]]
     params62: ClassVar[Callable[..., np.ndarray]]
     points: ClassVar[Callable[..., np.ndarray]]
 
-# %% ../nbs/14_trajectory.ipynb #8aeacc8d
+# %% ../nbs/14_trajectory.ipynb #8b3c330f
 class _Arrays(_Answers):
     """The columns of a trajectory as arrays, read from the table each time."""
 
@@ -103,7 +95,7 @@ class _Arrays(_Answers):
         """T x 52, activations in 0..1."""
         return self.table[ACTION_COLUMNS].to_numpy(np.float32)
 
-# %% ../nbs/14_trajectory.ipynb #bb77a603
+# %% ../nbs/14_trajectory.ipynb #e3259415
 def _about(table):
     """What a trajectory holds, as name and value."""
     about = {'frames': f'{len(table)}'}
@@ -157,7 +149,7 @@ class Trajectory(_Arrays):
         cells = ''.join(f'<tr><th>{k}</th><td>{v}</td></tr>' for k, v in rows)
         return f'<table><caption>Trajectory</caption>{cells}</table>'
 
-# %% ../nbs/14_trajectory.ipynb #ec958046
+# %% ../nbs/14_trajectory.ipynb #2e014ceb
 @patch
 def params62(self: Trajectory) -> np.ndarray:
     """Pose, shape and expression as the 62 numbers of 3DDFA.
@@ -167,7 +159,7 @@ def params62(self: Trajectory) -> np.ndarray:
     """
     return pack62(self.scale, self.rotation, self.translation, self.identity, self.expression)
 
-# %% ../nbs/14_trajectory.ipynb #0e0c4cbe
+# %% ../nbs/14_trajectory.ipynb #7a0292a3
 @patch
 def points(
     self: Trajectory,
@@ -233,11 +225,8 @@ def runs(self: Trajectory, columns: list[str] | None = None) -> list[np.ndarray]
         row numbers, one array per run.
     """
     t = self.table
-    return _runs(
-        t['frame'].to_numpy(),
-        t['time'].to_numpy(float),
-        t[_columns(t, columns, [])].notna().any(axis=1).to_numpy() if columns else None,
-    )
+    ok = t[_columns(t, columns, [])].notna().any(axis=1).to_numpy() if columns else None
+    return _runs(t['frame'].to_numpy(), t['time'].to_numpy(float), ok)
 
 # %% ../nbs/14_trajectory.ipynb #0e7d1ca4
 def _local(t, x, n, degree, order):
@@ -267,9 +256,8 @@ def smooth(
         a new one; this one is left as it is.
     """
     t = self.table.copy()
-    columns = _columns(
-        t, columns, [c for c in POSE_COLUMNS + EXPRESSION_COLUMNS + ACTION_COLUMNS if c in t]
-    )
+    usual = [c for c in POSE_COLUMNS + EXPRESSION_COLUMNS + ACTION_COLUMNS if c in t]
+    columns = _columns(t, columns, usual)
     if not seconds > 0 or degree < 0:
         raise UsageError(f'cannot smooth over {seconds} seconds with degree {degree}')
     time, out = t['time'].to_numpy(float), t[columns].to_numpy(float, copy=True)
@@ -279,28 +267,19 @@ def smooth(
     t[columns] = out.astype(np.float32)
     return Trajectory(t.copy())
 
-# %% ../nbs/14_trajectory.ipynb #0600283b
+# %% ../nbs/14_trajectory.ipynb #cbf1a15d
 @dataclass(frozen=True)
 class _Places:
-    """Where the points of a grid fall among the times of frames.
+    """Where the points of a grid fall among the times of frames."""
 
-    Attributes:
-        left: row before (or at) each point.
-        right: row after it.
-        weight: how far from left to right, 0..1.
-        near: the nearer of the two.
-        here: whether that one counts as measured here.
-        filled: whether the gap is short enough to be bridged.
-    """
+    left: np.ndarray  # row before (or at) each point
+    right: np.ndarray  # row after it
+    weight: np.ndarray  # how far from left to right, 0..1
+    near: np.ndarray  # the nearer of the two
+    here: np.ndarray  # whether that one counts as measured here
+    filled: np.ndarray  # whether the gap is short enough to be bridged
 
-    left: np.ndarray
-    right: np.ndarray
-    weight: np.ndarray
-    near: np.ndarray
-    here: np.ndarray
-    filled: np.ndarray
-
-# %% ../nbs/14_trajectory.ipynb #58fcb942
+# %% ../nbs/14_trajectory.ipynb #7ccb5a51
 def _placed(time, grid, reach, fill):
     """The `_Places` of a grid; a frame counts within `reach` seconds."""
     right = np.clip(np.searchsorted(time, grid), min(1, len(time) - 1), len(time) - 1)
@@ -312,7 +291,7 @@ def _placed(time, grid, reach, fill):
     weight = (grid - time[left]) / np.maximum(gap, 1e-12)
     return _Places(left, right, weight, near, here, ~here & inside & (gap <= fill + 1e-9))
 
-# %% ../nbs/14_trajectory.ipynb #781b2e0e
+# %% ../nbs/14_trajectory.ipynb #d9eb4b1e
 def _on_grid(t, columns, place):
     """Columns at the points of a grid: copied, bridged where short gaps are, else NaN."""
     values = t[columns].to_numpy(float)[place.near]
@@ -398,13 +377,13 @@ def jerk(self: Trajectory, columns: list[str] | None = None) -> pd.DataFrame:
     """
     return _derivative(self, columns, 3, 5)
 
-# %% ../nbs/14_trajectory.ipynb #040082ca
+# %% ../nbs/14_trajectory.ipynb #d4e16742
 def _without_line(t, x):
     """Columns x (m x k) less their straight lines over t."""
     line = np.stack([np.ones(len(t)), t - t.mean()], 1)
     return x - line @ np.linalg.lstsq(line, x, rcond=None)[0]
 
-# %% ../nbs/14_trajectory.ipynb #e471c0a4
+# %% ../nbs/14_trajectory.ipynb #4f220324
 def _welch(x, dt, window):
     """Frequencies and power densities at even times."""
     from scipy.signal import welch
@@ -412,7 +391,7 @@ def _welch(x, dt, window):
     f, S = welch(x, 1 / dt, nperseg=min(len(x), max(8, round(window / dt))), axis=0)
     return f[1:], S[1:]
 
-# %% ../nbs/14_trajectory.ipynb #9fa4f498
+# %% ../nbs/14_trajectory.ipynb #ccbe9f47
 def _lomb(t, x, dt):
     """Frequencies and power densities at any times."""
     from scipy.signal import lombscargle
@@ -446,9 +425,8 @@ def spectrum(
     dt = (time[-1] - time[0]) / (len(t) - 1)
     even = len(_runs(frame, time)) == 1 and np.abs(np.diff(time) - dt).max() < 0.06 * dt
     if method == 'welch' and not even:
-        raise UsageError(
-            "Welch's method needs even times without gaps: resample first, or use 'lomb'"
-        )
+        says = "Welch's method needs even times without gaps"
+        raise UsageError(f"{says}: resample first, or use 'lomb'")
     x = _without_line(time, _unwrapped(t, columns, np.arange(len(t))))
     by_welch = even and method != 'lomb'
     f, S = _welch(x, dt, window) if by_welch else _lomb(time, x, dt)
@@ -478,12 +456,10 @@ def _events(self, columns, high, low, rest):
                 continue
             start = _crossing(t, x, run[a - 1], run[a], low) if a > 0 else t[run[0]]
             end = _crossing(t, x, run[b - 1], run[b], low) if b < len(run) else t[run[-1]]
-            rows.append(
-                (start, end, end - start, t[peak], x[peak], frame[peak], a == 0 or b == len(run))
-            )
-    return pd.DataFrame(
-        rows, columns=['start', 'end', 'duration', 'peak_time', 'peak', 'peak_frame', 'cut']
-    ).astype(dict(peak_frame=int, cut=bool))
+            cut = a == 0 or b == len(run)
+            rows.append((start, end, end - start, t[peak], x[peak], frame[peak], cut))
+    columns = ['start', 'end', 'duration', 'peak_time', 'peak', 'peak_frame', 'cut']
+    return pd.DataFrame(rows, columns=columns).astype(dict(peak_frame=int, cut=bool))
 
 # %% ../nbs/14_trajectory.ipynb #bcfe3cfe
 @patch
@@ -583,11 +559,10 @@ def drift_summary(self: Trajectory) -> pd.Series:
 def _autocorrelation(x):
     """n x k, centred -> n/4 x k, lags 1..."""
     F = np.fft.rfft(x, 2 * len(x), axis=0)
-    return np.fft.irfft(np.abs(F) ** 2, axis=0)[1 : len(x) // 4 + 1] / np.maximum(
-        (x**2).sum(0), 1e-30
-    )
+    lags = np.fft.irfft(np.abs(F) ** 2, axis=0)[1 : len(x) // 4 + 1]
+    return lags / np.maximum((x**2).sum(0), 1e-30)
 
-# %% ../nbs/14_trajectory.ipynb #7fb72bb5
+# %% ../nbs/14_trajectory.ipynb #baa3d282
 def _correlated(x, k, method):
     """Correlation of the first k columns with the others: r, effective samples, p."""
     from scipy.stats import rankdata, t as student
