@@ -4,13 +4,17 @@ import base64, re, shutil, time
 from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
-from helpers.browser import FLAGS, chromium, drag, jupyterlab, run_notebook, show_cell
+from helpers.browser import FLAGS, chromium, drag, jupyterlab, run_notebook, show_cell, use_theme
 from threedad.core import read_table
 from threedad.corpus import Store
 from threedad.evaluate import operating_point, video_scores
 
 ROOT = Path(__file__).parent.parent
 TUTORIAL = 'nbs/tutorials/01_first_look.ipynb'
+EXPLORERS = [
+    ('TrajectoryExplorer(store', '.threedad-trajectories'),
+    ('RocExplorer(predictions', '.threedad-roc'),
+]
 SHOTS = ROOT / 'data' / 'screenshots'
 
 
@@ -58,10 +62,28 @@ LINE = """root => { const gd = root.querySelector('.js-plotly-plot'), ax = gd._f
   const px = +root.querySelector('.shapelayer path').getAttribute('d').match(/^M([-\\d.]+)/)[1];
   return {px, frame: ax.p2l(px - ax._offset), x0: gd._fullLayout.shapes[0].x0} }"""
 # bytes of the picture in the page
-PICTURE = """async image => { const b = new Uint8Array(await (await fetch(image.src)).arrayBuffer()); return btoa(Array.from(b, c => String.fromCharCode(c)).join('')) }"""
+PICTURE = """async image => {
+  const b = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
+  return btoa(Array.from(b, c => String.fromCharCode(c)).join('')) }"""
 # where the operating point is drawn, in units of the axes
-DOT = """root => { const gd = root.querySelector('.js-plotly-plot'), {xaxis, yaxis} = gd._fullLayout, p = root.querySelectorAll('.scatterlayer .point');
-  const [x, y] = p[p.length - 1].getAttribute('transform').match(/-?[\\d.]+/g).map(Number); return [xaxis.p2l(x), yaxis.p2l(y)] }"""
+DOT = """root => {
+  const {xaxis, yaxis} = root.querySelector('.js-plotly-plot')._fullLayout;
+  const p = root.querySelectorAll('.scatterlayer .point');
+  const at = p[p.length - 1].getAttribute('transform').match(/-?[\\d.]+/g).map(Number);
+  return [xaxis.p2l(at[0]), yaxis.p2l(at[1])] }"""
+# the lowest contrast (WCAG) of a text of a table with what lies behind it
+CONTRAST = """root => {
+  const rgba = text => { const n = text.match(/[\\d.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n };
+  const over = ([r, g, b, a], back) => [r, g, b].map((v, i) => a * v + (1 - a) * back[i]);
+  const linear = v => v > 10 ? ((v / 255 + 0.055) / 1.055) ** 2.4 : v / 3295;
+  const light = c => { const [r, g, b] = c.map(linear); return 0.2126 * r + 0.7152 * g + 0.0722 * b };
+  const behind = e => {
+    const color = rgba(getComputedStyle(e).backgroundColor);
+    return color[3] === 1 || e === document.body ? color.slice(0, 3) : over(color, behind(e.parentElement)) };
+  const texts = [...root.querySelectorAll('th, td')].filter(e => e.innerText.trim());
+  return Math.min(...texts.map(e => {
+    const back = behind(e), [a, b] = [light(back), light(over(rgba(getComputedStyle(e).color), back))];
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) })) }"""
 
 
 def test_trajectory_slider(page):
@@ -109,9 +131,11 @@ def test_threshold_slider(page):
     explorer = show_cell(page, 'RocExplorer(predictions', '.threedad-roc')
     explorer.locator('.scatterlayer .point').first.wait_for(state='attached', timeout=20_000)
     page.screenshot(path=SHOTS / 'roc-before.png')
-    numbers = lambda: tuple(
-        int(explorer.locator(f'.threedad-{c}').inner_text()) for c in ('tn', 'fp', 'fn', 'tp')
-    )
+
+    def numbers():
+        cells = (explorer.locator(f'.threedad-{c}') for c in ('tn', 'fp', 'fn', 'tp'))
+        return tuple(int(c.inner_text()) for c in cells)
+
     slider, seen = explorer.locator('.widget-slider').first, [numbers()]
     assert seen[0] == tuple(operating_point(scores.label, scores.score, 0.5)[1:])
     for by in (0.4, -0.75):
@@ -137,3 +161,20 @@ def test_threshold_slider(page):
         page.screenshot(path=SHOTS / f'roc-at-{threshold:.3f}.png')
     assert len(set(seen)) > 1, 'no threshold changed the confusion matrix'
     explorer.screenshot(path=SHOTS / 'roc.png')
+
+
+@pytest.mark.parametrize('theme', ['JupyterLab Light', 'JupyterLab Dark'])
+@pytest.mark.parametrize('width', [1400, 700])
+@pytest.mark.parametrize('source, selector', EXPLORERS)
+def test_explorers_can_be_read_at_any_width_in_any_theme(page, theme, width, source, selector):
+    page.set_viewport_size(dict(width=width, height=1000))
+    use_theme(page, theme)
+    try:
+        explorer = show_cell(page, source, selector)
+        page.screenshot(path=SHOTS / f'{selector[10:]}-{theme.split()[1].lower()}-{width}.png')
+        assert explorer.evaluate(CONTRAST) >= 3
+        wide = explorer.evaluate('root => [root.scrollWidth, root.clientWidth]')
+        assert wide[0] <= wide[1], 'a part of the explorer lies outside of it'
+    finally:
+        use_theme(page, 'JupyterLab Light')
+        page.set_viewport_size(dict(width=1400, height=1000))

@@ -34,7 +34,9 @@ class ToyClips:
             seed: of colours and noise.
         """
         r = np.random.default_rng(seed)
-        self.clips = [_toy_clip(r, v % 2 == FAKE, size) for v in range(videos) for _ in range(clips)]
+        self.clips = [
+            _toy_clip(r, v % 2 == FAKE, size) for v in range(videos) for _ in range(clips)
+        ]
         rows = [(f'toy/{v:02}', k, 8 * k, v % 2) for v in range(videos) for k in range(clips)]
         self.table = pd.DataFrame(rows, columns=['video_id', 'clip', 'first_frame', 'label'])
 

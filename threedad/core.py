@@ -10,12 +10,16 @@ __all__ = ['REAL', 'FAKE', 'LABELS', 'PALETTE', 'COLORS', 'STATUSES', 'ASSETS', 
 
 # %% ../nbs/00_core.ipynb #ed43eb3c
 import contextlib, hashlib, json, os, random, sys, tempfile, threading, warnings
-from dataclasses import is_dataclass
+from dataclasses import dataclass, field, is_dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator
 
 import numpy as np
 from tqdm.std import tqdm
+
+if TYPE_CHECKING:
+    import pandas
 
 # %% ../nbs/00_core.ipynb #69d5f8f4
 REAL, FAKE = 0, 1
@@ -261,65 +265,63 @@ def seed_everything(seed: int = 0) -> np.random.Generator:
     torch.manual_seed(seed)
     return rng(seed)
 
+# %% ../nbs/00_core.ipynb #14fe440d
+def _forked(shared):
+    """In a child made by fork, where only the thread that forked lives on."""
+    me = threading.get_ident()
+    if shared.holders and me not in shared.holders:
+        shared.undo()
+    shared.holders = [me] * shared.holders.count(me)
+    shared.lock.release()
+
 # %% ../nbs/00_core.ipynb #b3782289
+@dataclass(eq=False)
 class Shared:
     """A change to the process that several threads may ask for at the same time.
 
     Attributes:
-        change: makes the change and returns the function that undoes it.
+        change: takes no arguments; makes the change and returns the function that undoes it.
         holders: identifiers of the threads inside a block, one per block.
     """
 
-    def __init__(self, change: Callable[[], Callable[[], Any]]):
-        """Describe the change; nothing happens yet.
+    change: Callable[[], Callable[[], Any]]
+    holders: list[int] = field(default_factory=list, init=False)
 
-        Args:
-            change: called without arguments; returns the function that undoes it.
-        """
-        self.change = change
-        self.holders: list[int] = []
-        self.lock = threading.RLock()
+    def __post_init__(self):
+        lock = self.lock = threading.RLock()
         if hasattr(os, 'register_at_fork'):
-            os.register_at_fork(
-                before=self.lock.acquire,
-                after_in_parent=self.lock.release,
-                after_in_child=self._in_child,
-            )
+            hooks = dict(before=lock.acquire, after_in_parent=lock.release)
+            os.register_at_fork(after_in_child=partial(_forked, self), **hooks)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Keep the change in force inside the block."""
-        me = threading.get_ident()
+        """Keep the change in force inside the block.
+
+        Yields:
+            None.
+        """
         with self.lock:
             if not self.holders:
                 self.undo = self.change()
-            self.holders.append(me)
+            self.holders.append(threading.get_ident())
         try:
             yield
         finally:
             with self.lock:
-                self.holders.remove(me)
+                self.holders.remove(threading.get_ident())
                 if not self.holders:
                     self.undo()
 
-    def _in_child(self):
-        """After a fork only the thread that forked lives on."""
-        alive = [holder for holder in self.holders if holder == threading.get_ident()]
-        if self.holders and not alive:
-            self.undo()
-        self.holders = alive
-        self.lock.release()
-
-# %% ../nbs/00_core.ipynb #ca8206ff
+# %% ../nbs/00_core.ipynb #f5c0adb8
 _used_by = None
 
-
+# %% ../nbs/00_core.ipynb #ca8206ff
 def _note_use():
     """Remember which process computes; warn once in a process forked from one that has."""
     global _used_by
     if _used_by not in (None, os.getpid()):
         warnings.warn(
-            'this process was forked from one in which threadedad had already computed; OpenMP, '
+            'this process was forked from one in which threedad had already computed; OpenMP, '
             "numba and torch may hang in it: use multiprocessing.get_context('spawn')",
             stacklevel=4,
         )
@@ -340,10 +342,10 @@ def _to_one_thread() -> Callable[[], None]:
         torch.set_num_threads(1)
     return undo.close
 
-# %% ../nbs/00_core.ipynb #a67726e9
+# %% ../nbs/00_core.ipynb #57d9ba7a
 _threads = Shared(_to_one_thread)
 
-
+# %% ../nbs/00_core.ipynb #a67726e9
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """Keep numpy, OpenCV and torch (where it is loaded) to one thread each inside the block.
@@ -374,10 +376,10 @@ def _to_devnull() -> Callable[[], None]:
 
     return undo
 
-# %% ../nbs/00_core.ipynb #02f1cc0b
+# %% ../nbs/00_core.ipynb #e05b3f92
 _stderr = Shared(_to_devnull)
 
-
+# %% ../nbs/00_core.ipynb #02f1cc0b
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
     """Silence C libraries that write to file descriptor 2 inside the block.
@@ -389,6 +391,10 @@ def quiet_stderr() -> Iterator[None]:
     """
     with _stderr.held():
         yield
+
+# %% ../nbs/00_core.ipynb #df1d986d
+def _nothing(*args, **kwargs):
+    """Takes the place of a method of tqdm that is not wanted any more."""
 
 # %% ../nbs/00_core.ipynb #ae46280b
 class _Lines(tqdm):
@@ -414,10 +420,10 @@ class _Lines(tqdm):
         """Say how long it took, if that was long enough to be worth a line."""
         late = not self.disable and self._time() - self.start_t > self.delay
         if late and self.n > self.last_print_n:
-            self._ema_dt = lambda: None
+            self._ema_dt = _nothing
             self.display(last=True)
         self.leave = False
-        self.display = lambda *args, **kwargs: None
+        self.display = _nothing
         super().close()
 
 # %% ../nbs/00_core.ipynb #a7ad621a

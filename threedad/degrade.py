@@ -17,6 +17,9 @@ from .core import UsageError, VideoError, rng as _rng
 from .video import open_container, read_frames, write_video
 
 # %% ../nbs/24_degrade.ipynb #1fddc36a
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+# %% ../nbs/24_degrade.ipynb #42170ee5
 def luma(image: np.ndarray) -> np.ndarray:
     """Brightness of every pixel (BT.601).
 
@@ -26,12 +29,12 @@ def luma(image: np.ndarray) -> np.ndarray:
     Returns:
         (...,) in the unit of the image.
     """
-    return image @ np.float32([0.299, 0.587, 0.114])
+    return image @ _LUMA
 
 # %% ../nbs/24_degrade.ipynb #06f0001a
-_LAPLACE = np.float32([[1, -2, 1], [-2, 4, -2], [1, -2, 1]])
+_LAPLACE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
-
+# %% ../nbs/24_degrade.ipynb #f86a097c
 def noise_level(image: np.ndarray) -> float:
     """Noise of a picture: median response of a mask that is blind to edges and slopes.
 
@@ -44,14 +47,20 @@ def noise_level(image: np.ndarray) -> float:
     response = cv2.filter2D(luma(image.astype(np.float32)), cv2.CV_32F, _LAPLACE).ravel()
     return float(np.median(np.abs(response[:: max(response.size // 20_000, 1)])) / (6 * 0.6745))
 
-# %% ../nbs/24_degrade.ipynb #eb0e9558
-def _noise_curve(image, bins=8):
-    """Noise of R, G, B and luma at each of 256 levels of brightness, 256 x 4."""
+# %% ../nbs/24_degrade.ipynb #fe881043
+def _responses(image):
+    """Response of the mask in R, G, B and luma, N x 4, and the brightness there, of some pixels."""
     x = image.astype(np.float32)
     x = np.dstack([x, luma(x)])
     step = max(int(math.sqrt(x.shape[0] * x.shape[1] / 60_000)), 1)
-    response = np.abs(cv2.filter2D(x, cv2.CV_32F, _LAPLACE)[::step, ::step]).reshape(-1, 4)
-    level = cv2.blur(x[..., 3], (3, 3))[::step, ::step].ravel()
+    response = np.abs(cv2.filter2D(x, cv2.CV_32F, _LAPLACE)[::step, ::step])
+    level = cv2.blur(x[..., 3], (3, 3))[::step, ::step]
+    return response.reshape(-1, 4), level.ravel()
+
+# %% ../nbs/24_degrade.ipynb #eb0e9558
+def _noise_curve(image, bins=8):
+    """Noise of R, G, B and luma at each of 256 levels of brightness, 256 x 4."""
+    response, level = _responses(image)
     curve, at = [], []
     for b in range(bins):
         on = (level >= max(256 * b / bins, 2)) & (level < min(256 * (b + 1) / bins, 253))
@@ -89,12 +98,14 @@ def match_grain(
     return with_grey + colored[..., None] * rng.standard_normal(drawn.shape, np.float32)
 
 # %% ../nbs/24_degrade.ipynb #046c67dd
-COMPRESSIONS = {'raw': 0, 'c23': 23, 'c40': 40}  # CRF of x264
+COMPRESSIONS = MappingProxyType({'raw': 0, 'c23': 23, 'c40': 40})  # CRF of x264
+
+# %% ../nbs/24_degrade.ipynb #12ff7c26
 DISTORTIONS = MappingProxyType(
     dict(  # levels 1 to 5
         saturation=(0.4, 0.3, 0.2, 0.1, 0.0),  # factor of the chroma
         contrast=(0.85, 0.725, 0.6, 0.475, 0.35),  # factor of every value
-        # grey squares for each full 256 px of the shorter side
+        # grey squares per full 256 px of the shorter side
         block=(16, 32, 48, 64, 80),
         noise=(0.001, 0.002, 0.005, 0.01, 0.05),  # variance in Y, Cb and Cr, where 255 is 1
         blur=(7, 9, 13, 17, 21),  # px, side of the kernel

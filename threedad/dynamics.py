@@ -20,17 +20,13 @@ def noise(traj: Trajectory, columns: list[str]) -> np.ndarray:
     """Standard deviation of what a straight line between neighbours does not explain.
 
     Args:
-        traj: TODO.
-        columns: NaN in a column leaves its neighbours out.
+        traj: of one video.
+        columns: names of columns; NaN in a column leaves its neighbours out.
 
     Returns:
-        one number a column, in the column's unit; NaN without three frames in a row.
+        one number per column, in the column's unit; NaN without three frames in a row.
     """
-    t, total, n = (
-        traj.table['time'].to_numpy(float),
-        np.zeros(len(columns)),
-        np.zeros(len(columns)),
-    )
+    t, total, n = traj.table['time'].to_numpy(float), 0.0, np.zeros(len(columns))
     x = traj.table[columns].to_numpy(float)
     for run in (r for r in traj.runs() if len(r) > 2):
         y, step = x[run], np.diff(t[run])
@@ -60,10 +56,10 @@ FEATURES = {
     'identity_drift_noise': 'standard deviations',
     'identity_spread': 'standard deviations',
     'identity_noise': 'standard deviations',
-    'blink_rate': 'a minute',
+    'blink_rate': 'per minute',
     'blink_duration': 's',
     'blink_peak': 'activation',
-    'mouth_rate': 'a minute',
+    'mouth_rate': 'per minute',
     'pose_expression': 'rms correlation',
     'residual': 'of inter-ocular distance',
     'residual_actions': 'of inter-ocular distance',
@@ -120,6 +116,54 @@ def _group(out, single, traj, name, columns):
         f'{c}_noise': v for c, v in zip(columns, n)
     }
 
+# %% ../nbs/16_dynamics.ipynb #99b1bba5
+def _of_pose(traj, angles):
+    """Spread, speed and jerk of each angle, and the noise of all."""
+    speed, jerk, out = traj.velocity(angles), traj.jerk(angles), {}
+    for a in angles:
+        out[f'{a}_std'] = float(np.std(np.unwrap(traj.table[a].dropna(), period=360)))
+        out[f'{a}_speed'] = _rms(speed[a])
+        out[f'{a}_jerk'] = _rms(jerk[a])
+    return out | {'pose_noise': _rms(noise(traj, angles))}
+
+# %% ../nbs/16_dynamics.ipynb #17b139df
+def _of_events(traj, have):
+    """Blinks and openings of the mouth, per minute of what was seen."""
+    out, seen = {}, traj.seconds_seen()
+    if have & {'eyeBlinkLeft', 'eyeBlinkRight'}:
+        e = traj.blinks()
+        out['blink_rate'] = 60 * len(e) / seen if seen else np.nan
+        out['blink_duration'] = _median(e['duration'].mask(e['cut']).to_numpy(float))
+        out['blink_peak'] = _median(e['peak'].to_numpy(float))
+    if 'jawOpen' in have and seen:
+        out['mouth_rate'] = 60 * len(traj.mouth_events()) / seen
+    return out
+
+# %% ../nbs/16_dynamics.ipynb #64059811
+def _of_columns(traj, have):
+    """Level and noise of the measures of fit, and the noise of the scale."""
+    out, t = {}, traj.table
+    if 'scale' in have and t['scale'].median() > 0:
+        out['scale_noise'] = float(noise(traj, ['scale'])[0] / t['scale'].median())
+    for c in ('identity_drift', 'residual', 'residual_actions'):
+        if c in have:
+            out |= {c: float(t[c].median()), f'{c}_noise': float(noise(traj, [c])[0])}
+    return out
+
+# %% ../nbs/16_dynamics.ipynb #c062e3ed
+def _groups(table, have):
+    """The groups of coefficients whose movement is measured, and their columns."""
+    moving = [c for c in IDENTITY_COLUMNS if c in have and np.ptp(table[c].dropna()) > 0]
+    return dict(expression=EXPRESSION_COLUMNS, actions=ACTION_COLUMNS, identity=moving)
+
+# %% ../nbs/16_dynamics.ipynb #813c460d
+def _prepared(traj, rate):
+    """A trajectory in the order of its frames, thinned to a rate."""
+    traj = traj if isinstance(traj, Trajectory) else Trajectory(traj)
+    if missing := [c for c in ('frame', 'time') if c not in traj.table]:
+        raise UsageError(f"the trajectory has no column {', '.join(missing)}")
+    return _thinned(Trajectory(traj.table.sort_values('frame').reset_index(drop=True)), rate)
+
 # %% ../nbs/16_dynamics.ipynb #bf472b28
 def dynamics(
     traj: Trajectory | pd.DataFrame, per_coefficient: bool = False, rate: float | None = None
@@ -129,68 +173,42 @@ def dynamics(
     Args:
         traj: of one video.
         per_coefficient: `_std` and `_noise` of every single coefficient too.
-        rate: frames a second to thin a faster video to.
+        rate: frames per second to thin a faster video to.
 
     Returns:
         frames, seconds, fps, and `FEATURES`; NaN where there is nothing to measure.
     """
-    traj = traj if isinstance(traj, Trajectory) else Trajectory(traj)
-    if missing := [c for c in ('frame', 'time') if c not in traj.table]:
-        raise UsageError(f"the trajectory has no column {', '.join(missing)}")
-    traj = _thinned(Trajectory(traj.table.sort_values('frame').reset_index(drop=True)), rate)
-    t, out, single, step = traj.table, {}, {}, np.diff(traj.table['time'].to_numpy(float))
+    traj = _prepared(traj, rate)
+    t, single = traj.table, {}
     have = set(t.columns[t.notna().any()])
-    if angles := [a for a in ('yaw', 'pitch', 'roll') if a in have]:
-        v, j = traj.velocity(angles), traj.jerk(angles)
-        for a in angles:
-            out |= {
-                f'{a}_std': float(np.std(np.unwrap(t[a].dropna(), period=360))),
-                f'{a}_speed': _rms(v[a]),
-                f'{a}_jerk': _rms(j[a]),
-            }
-        out['pose_noise'] = _rms(noise(traj, angles))
-    if 'scale' in have and t['scale'].median() > 0:
-        out['scale_noise'] = float(noise(traj, ['scale'])[0] / t['scale'].median())
-    for name, columns in (('expression', EXPRESSION_COLUMNS), ('actions', ACTION_COLUMNS)):
+    angles = [a for a in ('yaw', 'pitch', 'roll') if a in have]
+    expression = [c for c in EXPRESSION_COLUMNS if c in have]
+    out = _of_columns(traj, have) | _of_events(traj, have)
+    out |= _of_pose(traj, angles) if angles else {}
+    for name, columns in _groups(t, have).items():
         _group(out, single, traj, name, columns)
-    _group(
-        out,
-        single,
-        traj,
-        'identity',
-        [c for c in IDENTITY_COLUMNS if c in have and np.ptp(t[c].dropna()) > 0],
-    )
-    for c in ('identity_drift', 'residual', 'residual_actions'):
-        if c in have:
-            out |= {c: float(t[c].median()), f'{c}_noise': float(noise(traj, [c])[0])}
-    seen = traj.seconds_seen()
-    if have & {'eyeBlinkLeft', 'eyeBlinkRight'}:
-        e = traj.blinks()
-        out |= dict(
-            blink_rate=60 * len(e) / seen if seen else np.nan,
-            blink_duration=_median(e['duration'].mask(e['cut']).to_numpy(float)),
-            blink_peak=_median(e['peak'].to_numpy(float)),
-        )
-    if 'jawOpen' in have and seen:
-        out['mouth_rate'] = 60 * len(traj.mouth_events()) / seen
-    if (
-        (exp := [c for c in EXPRESSION_COLUMNS if c in have])
-        and angles
-        and len(t.dropna(subset=angles + exp)) >= 8
-    ):
-        out['pose_expression'] = _rms(traj.pose_correlation(exp, angles)['r'])
-    about = dict(
-        frames=len(t), seconds=seen, fps=1 / float(np.median(step)) if len(step) else np.nan
-    )
-    return pd.Series(
-        about | {k: out.get(k, np.nan) for k in FEATURES} | (single if per_coefficient else {}),
-        dtype=float,
-    )
+    if expression and angles and len(t.dropna(subset=angles + expression)) >= 8:
+        out['pose_expression'] = _rms(traj.pose_correlation(expression, angles)['r'])
+    step = np.diff(t['time'].to_numpy(float))
+    fps = 1 / float(np.median(step)) if len(step) else np.nan
+    about = dict(frames=len(t), seconds=traj.seconds_seen(), fps=fps)
+    known = {k: out.get(k, np.nan) for k in FEATURES}
+    return pd.Series(about | known | (single if per_coefficient else {}), dtype=float)
 
 # %% ../nbs/16_dynamics.ipynb #fcadb502
 _ABOUT = ['corpus', 'label', 'manipulation', 'compression', 'split', 'group']
 
 
+def _joined(trajectories):
+    """Trajectories of many videos as one table."""
+    if not isinstance(trajectories, pd.DataFrame):
+        tables = [t.table if isinstance(t, Trajectory) else t for t in trajectories]
+        trajectories = pd.concat(tables or [pd.DataFrame()])
+    if missing := [c for c in ('video_id', 'frame', 'time') if c not in trajectories]:
+        raise UsageError(f"the trajectories have no column {', '.join(missing)}")
+    return trajectories
+
+# %% ../nbs/16_dynamics.ipynb #022c7852
 def feature_table(
     trajectories: pd.DataFrame | Iterable[Trajectory],
     videos: pd.DataFrame | None = None,
@@ -204,48 +222,30 @@ def feature_table(
         trajectories: a store's trajectories, or a list.
         videos: the store's videos, for label, group and the like.
         per_coefficient: every single coefficient too.
-        rate: frames a second to thin faster videos to.
+        rate: frames per second to thin faster videos to.
         progress: show a progress bar if it takes more than two seconds.
 
     Returns:
         video_id, what `videos` says, frames, seconds, fps, `FEATURES`.
     """
-    table = (
-        trajectories
-        if isinstance(trajectories, pd.DataFrame)
-        else pd.concat(
-            [t.table if isinstance(t, Trajectory) else t for t in trajectories] or [pd.DataFrame()]
-        )
-    )
-    if missing := [c for c in ('video_id', 'frame', 'time') if c not in table]:
-        raise UsageError(f"the trajectories have no column {', '.join(missing)}")
+    table = _joined(trajectories)
     parts = table.groupby('video_id', sort=False)
-    out = (
-        pd.DataFrame(
-            {
-                v: dynamics(t, per_coefficient, rate)
-                for v, t in progress_bar(
-                    parts, 'dynamics', len(parts), 'video', disable=not progress, delay=2
-                )
-            }
-        )
-        .T.rename_axis('video_id')
-        .reset_index()
-    )
+    shown = progress_bar(parts, 'dynamics', len(parts), 'video', disable=not progress)
+    rows = {v: dynamics(t, per_coefficient, rate) for v, t in shown}
+    out = pd.DataFrame(rows).T.rename_axis('video_id').reset_index()
     if videos is None:
         return out
     about = videos[['video_id', *(c for c in _ABOUT if c in videos)]].drop_duplicates('video_id')
     if lost := sorted(set(out['video_id']) - set(about['video_id'])):
-        raise UsageError(
-            f'{len(lost)} videos have a trajectory but no row in videos, e.g. {lost[0]}'
-        )
+        says = f'{len(lost)} videos have a trajectory but no row in videos'
+        raise UsageError(f'{says}, e.g. {lost[0]}')
     return about.merge(out, on='video_id', how='right')
 
 # %% ../nbs/16_dynamics.ipynb #8d52e479
 def _table(t):
-    return (
-        (t.table if isinstance(t, Trajectory) else t).drop_duplicates('frame').sort_values('frame')
-    )
+    """One row per frame, in their order."""
+    t = t.table if isinstance(t, Trajectory) else t
+    return t.drop_duplicates('frame').sort_values('frame')
 
 # %% ../nbs/16_dynamics.ipynb #6278e370
 def compare(
@@ -260,7 +260,7 @@ def compare(
         real: the video as it was.
         fake: the same performance, manipulated.
         per_coefficient: every single coefficient too.
-        rate: frames a second to thin faster videos to.
+        rate: frames per second to thin faster videos to.
 
     Returns:
         indexed by feature: real, fake, ratio.
@@ -321,13 +321,13 @@ def compare_pairs(
     per_coefficient: bool = False,
     rate: float | None = None,
 ) -> pd.DataFrame:
-    """Statistics of many real videos and their fakes, one row a pair and feature.
+    """Statistics of many real videos and their fakes, one row per pair and feature.
 
     Args:
         trajectories: of all videos.
         pairs: `real` and `fake` video ids; `group` where pairs belong together.
         per_coefficient: every single coefficient too.
-        rate: frames a second to thin faster videos to.
+        rate: frames per second to thin faster videos to.
 
     Returns:
         real_id, fake_id, group, feature, real, fake, ratio.
@@ -390,12 +390,11 @@ def _group_weights(groups, samples, g):
 
 # %% ../nbs/16_dynamics.ipynb #55523746
 def _interval(draws, level):
+    """The middle `level` of the draws that are numbers."""
     draws = draws[np.isfinite(draws)]
-    return (
-        np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-        if len(draws)
-        else np.full(2, np.nan)
-    )
+    if not len(draws):
+        return np.full(2, np.nan)
+    return np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
 
 # %% ../nbs/16_dynamics.ipynb #ea285d1b
 def _p(value, null):
@@ -407,6 +406,25 @@ def _p(value, null):
         else np.nan
     )
 
+# %% ../nbs/16_dynamics.ipynb #7e48a31f
+def _flips(k, samples, g):
+    """Signs of k groups: all 2^k arrangements if there are no more than samples, else random."""
+    if k < 31 and 2**k <= samples:
+        return 1 - 2 * (np.arange(2**k)[:, None] >> np.arange(k) & 1), True
+    return g.choice([-1, 1], (samples, k)), False
+
+# %% ../nbs/16_dynamics.ipynb #b1d212d6
+def _pair_row(t, samples, level, seed):
+    """The summary of one feature over its pairs."""
+    g, y = rng(seed), np.log(t['ratio'].to_numpy(float))
+    W, index, k = _group_weights(t['group'], samples, g)
+    low, high = np.exp(_interval(W @ y / W.sum(1), level))
+    signs, every = _flips(k, samples, g)
+    null, mean = signs[:, index] @ y / len(y), y.mean()
+    p = (np.abs(null) >= abs(mean) - 1e-12).mean() if every else _p(mean, null)
+    row = dict(ratio=np.exp(mean), low=low, high=high, lower=(y < 0).mean(), p=p)
+    return row | dict(pairs=len(t), groups=k)
+
 # %% ../nbs/16_dynamics.ipynb #461b0d8b
 def pair_summary(
     ratios: pd.DataFrame,
@@ -415,46 +433,23 @@ def pair_summary(
     level: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Ratios of fake to real over all pairs, one row a feature.
+    """Ratios of fake to real over all pairs, one row per feature.
 
     Args:
         ratios: of `compare_pairs`.
         correction: 'bh', 'holm' or 'none'.
         samples: bootstrap draws and sign flips.
         level: coverage of the interval.
-        seed: TODO.
+        seed: of the draws; the same seed gives the same numbers.
 
     Returns:
         feature, ratio, low, high, lower (share of pairs), p, p_corrected, pairs, groups.
     """
     rows = []
     for feature, t in ratios.groupby('feature', sort=False):
-        t, g = t[t['ratio'] > 0], rng(seed)
-        if len(t) < 2 or t['group'].nunique() < 2:
-            continue
-        y = np.log(t['ratio'].to_numpy(float))
-        W, index, k = _group_weights(t['group'], samples, g)
-        low, high = _interval(W @ y / W.sum(1), level)
-        every = k < 31 and 2**k <= samples
-        signs = (
-            1 - 2 * (np.arange(2**k)[:, None] >> np.arange(k) & 1)
-            if every
-            else g.choice([-1, 1], (samples, k))
-        )
-        null = signs[:, index] @ y / len(y)
-        p = (np.abs(null) >= abs(y.mean()) - 1e-12).mean() if every else _p(y.mean(), null)
-        rows.append(
-            dict(
-                feature=feature,
-                ratio=np.exp(y.mean()),
-                low=np.exp(low),
-                high=np.exp(high),
-                lower=(y < 0).mean(),
-                p=p,
-                pairs=len(t),
-                groups=k,
-            )
-        )
+        t = t[t['ratio'] > 0]
+        if len(t) > 1 and t['group'].nunique() > 1:
+            rows.append({'feature': feature} | _pair_row(t, samples, level, seed))
     if not rows:
         raise UsageError('a summary needs pairs of two groups or more with a ratio')
     out = pd.DataFrame(rows)
@@ -505,6 +500,35 @@ def _relabelled(labels, index, samples, g):
             out[:, at] = swapped[:, j, None]
     return out
 
+# %% ../nbs/16_dynamics.ipynb #9d82e51a
+def _comparison(features, columns, method):
+    """The statistic of that name and whose performance each video is."""
+    if missing := [c for c in ['label', 'group', *(columns or [])] if c not in features]:
+        raise UsageError(f"the features have no column {', '.join(missing)}")
+    if method not in ('cliff', 'hedges'):
+        raise UsageError(f"method is 'cliff' or 'hedges', not {method!r}")
+    if set(features['label'].unique()) != {REAL, FAKE}:
+        raise UsageError('effect sizes need real and fake videos')
+    people = _person(features['group'])
+    if people.nunique() < 2:
+        raise UsageError('effect sizes need videos of two groups or more')
+    return dict(cliff=_cliff, hedges=_hedges)[method], people
+
+# %% ../nbs/16_dynamics.ipynb #f5e69b1a
+def _effect_row(x, y, who, statistic, samples, level, g):
+    """Medians, effect, interval and p-value of one feature x with labels y of people who."""
+    fake, real = y == FAKE, y == REAL
+    row = dict(real=_median(x[real]), fake=_median(x[fake]))
+    row |= dict.fromkeys(['effect', 'low', 'high', 'p'], np.nan)
+    row |= dict(n_real=int(real.sum()), n_fake=int(fake.sum()), groups=who.nunique())
+    if row['n_real'] > 1 and row['n_fake'] > 1 and row['groups'] > 1 and np.ptp(x) > 0:
+        W, index, _ = _group_weights(who, samples, g)
+        row['effect'] = float(statistic(x, fake[None] * 1.0, real[None] * 1.0)[0])
+        row['low'], row['high'] = _interval(statistic(x, W * fake, W * real), level)
+        L = _relabelled(y, index, samples, g)
+        row['p'] = _p(row['effect'], statistic(x, (L == FAKE) * 1.0, (L == REAL) * 1.0))
+    return row
+
 # %% ../nbs/16_dynamics.ipynb #f6b489f4
 def effect_sizes(
     features: pd.DataFrame,
@@ -515,7 +539,7 @@ def effect_sizes(
     level: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """How far fake is from real, one row a feature.
+    """How far fake is from real, one row per feature.
 
     Args:
         features: of `feature_table`, with `label` and `group`.
@@ -524,50 +548,21 @@ def effect_sizes(
         correction: 'bh', 'holm' or 'none'.
         samples: bootstrap draws and exchanges of labels.
         level: coverage of the interval.
-        seed: TODO.
+        seed: of the draws; the same seed gives the same numbers.
 
     Returns:
         feature, real and fake (medians), effect (positive: fake is higher), low, high, p,
         p_corrected, n_real, n_fake, groups.
     """
-    if missing := [c for c in ['label', 'group', *(columns or [])] if c not in features]:
-        raise UsageError(f"the features have no column {', '.join(missing)}")
-    if method not in ('cliff', 'hedges'):
-        raise UsageError(f"method is 'cliff' or 'hedges', not {method!r}")
-    if set(features['label'].unique()) != {REAL, FAKE}:
-        raise UsageError('effect sizes need real and fake videos')
-    statistic, people = dict(cliff=_cliff, hedges=_hedges)[method], _person(features['group'])
-    if people.nunique() < 2:
-        raise UsageError('effect sizes need videos of two groups or more')
+    statistic, people = _comparison(features, columns, method)
     skip = {'video_id', 'frames', 'seconds', 'fps', *_ABOUT}
-    columns, rows = columns or [c for c in features.select_dtypes('number') if c not in skip], []
+    columns = columns or [c for c in features.select_dtypes('number') if c not in skip]
+    rows = []
     for c in columns:
-        x, g = features[c].to_numpy(float), rng(seed)
-        ok = np.isfinite(x)
-        x, y, who = x[ok], features['label'].to_numpy()[ok], people[ok]
-        row = dict(
-            feature=c,
-            real=_median(x[y == REAL]),
-            fake=_median(x[y == FAKE]),
-            effect=np.nan,
-            low=np.nan,
-            high=np.nan,
-            p=np.nan,
-            n_real=int((y == REAL).sum()),
-            n_fake=int((y == FAKE).sum()),
-            groups=who.nunique(),
-        )
-        if row['n_real'] > 1 and row['n_fake'] > 1 and row['groups'] > 1 and np.ptp(x) > 0:
-            W, index, _ = _group_weights(who, samples, g)
-            row['effect'] = float(
-                statistic(x, (y == FAKE)[None] * 1.0, (y == REAL)[None] * 1.0)[0]
-            )
-            row['low'], row['high'] = _interval(
-                statistic(x, W * (y == FAKE), W * (y == REAL)), level
-            )
-            L = _relabelled(y, index, samples, g)
-            row['p'] = _p(row['effect'], statistic(x, (L == FAKE) * 1.0, (L == REAL) * 1.0))
-        rows.append(row)
+        ok = np.isfinite(features[c].to_numpy(float))
+        x, y = features[c].to_numpy(float)[ok], features['label'].to_numpy()[ok]
+        found = _effect_row(x, y, people[ok], statistic, samples, level, rng(seed))
+        rows.append({'feature': c} | found)
     out = pd.DataFrame(rows)
     out.insert(7, 'p_corrected', adjust(out['p'], correction))
     return out.sort_values('effect', key=np.abs, ascending=False, kind='stable', ignore_index=True)

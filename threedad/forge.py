@@ -21,11 +21,12 @@ from .core import UsageError, check_output, progress as progress_bar, write_tabl
 from .morphable import MorphableModel, euler_to_matrix
 from .video import open_container, read_frames, write_video
 from .tracking import Track, track
+from .trajectory import Trajectory
 from .fit import fit
 from .people import Person
 from .performance import Performance
 from .synth import Scene, render_video, truth_table
-from .compose import check_number, evenly_spaced, take_face
+from .compose import check_number, evenly_spaced, table_of, take_face
 from .swap import Forgery, autoencoder, face_swap, self_blend
 from .reenactment import lip_sync, reenact, talking_head
 
@@ -51,10 +52,11 @@ def _check_manipulation(kind, strength, temporal):
     check_number('temporal', 0 if temporal is None else temporal, -1, 1)
 
 # %% ../nbs/28_forge.ipynb #b59cf886
-def _seen(frames, trajectory):
+def _seen(frames, trajectory, model):
     """The rows of a trajectory whose frames are at hand."""
-    table = getattr(trajectory, 'table', trajectory)
-    return table if isinstance(frames, list) else table[table['frame'].isin(list(frames))]
+    table = table_of(trajectory, model)
+    numbers = list(frames) if isinstance(frames, dict) else range(len(frames))
+    return table[table['frame'].isin(numbers)]
 
 # %% ../nbs/28_forge.ipynb #cddbd6cd
 def _most_open_eyes(rows):
@@ -65,7 +67,8 @@ def _most_open_eyes(rows):
 # %% ../nbs/28_forge.ipynb #286dbb93
 def _planned(kind, frames, trajectory, source, driver, how):
     """Plan a manipulation whose ingredients are there."""
-    rows, model = _seen(frames, trajectory), how['model']
+    model = how['model']
+    rows = _seen(frames, trajectory, model)
     if not len(rows):
         raise UsageError('no frame of the target shows a face')
     if kind == 'self_blend':
@@ -74,7 +77,7 @@ def _planned(kind, frames, trajectory, source, driver, how):
         at = _most_open_eyes(rows)
         return talking_head(frames[at], at, trajectory, driver, **how)
     if NEEDS[kind] == 'source':
-        face = take_face(source[0], _seen(*source), model=model)
+        face = take_face(source[0], _seen(*source, model), model=model)
         return dict(face_swap=face_swap, autoencoder=autoencoder)[kind](trajectory, face, **how)
     face = take_face(frames, rows, model=model)
     return dict(reenact=reenact, lip_sync=lip_sync)[kind](trajectory, face, driver, **how)
@@ -83,9 +86,9 @@ def _planned(kind, frames, trajectory, source, driver, how):
 def forge(
     kind: str,
     frames: list[np.ndarray] | dict[int, np.ndarray],
-    trajectory: 'Trajectory | pd.DataFrame',
+    trajectory: Trajectory | pd.DataFrame,
     source: tuple | None = None,
-    driver: 'Trajectory | pd.DataFrame | None' = None,
+    driver: Trajectory | pd.DataFrame | None = None,
     seed: int | np.random.Generator = 0,
     strength: float = 0.5,
     temporal: float | None = None,
@@ -113,6 +116,7 @@ def forge(
     _check_manipulation(kind, strength, temporal)
     if NEEDS[kind] and (source if NEEDS[kind] == 'source' else driver) is None:
         raise UsageError(f'{kind} needs a {NEEDS[kind]}')
+    model = model or MorphableModel.load()
     how = dict(seed=seed, strength=strength, temporal=temporal, model=model)
     return _planned(kind, frames, trajectory, source, driver, how)
 
@@ -182,6 +186,9 @@ def child_rng(seed: int, *key: int) -> np.random.Generator:
     Args:
         seed: of the whole.
         *key: numbers that name the part.
+
+    Returns:
+        the same for the same seed and key.
     """
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
@@ -244,9 +251,12 @@ def _partner(kind, other, seed, target, follow):
 # %% ../nbs/28_forge.ipynb #a3268a15
 VIDEO_SUFFIXES = ('.mp4', '.mkv', '.mov')
 
-
-def _check_outputs(inputs, outputs):
-    """Refuse outputs that cannot be written, or that are one of the videos named."""
+# %% ../nbs/28_forge.ipynb #fb85508a
+def _check_files(inputs, outputs):
+    """Refuse inputs that do not open, and outputs that cannot be written or are one of the others."""
+    for path in inputs:
+        with open_container(path):
+            pass
     for path in outputs:
         check_output(path, VIDEO_SUFFIXES)
     check_output(Path(outputs[0]).with_suffix('.parquet'))
@@ -255,12 +265,22 @@ def _check_outputs(inputs, outputs):
         if named.count(Path(path).resolve()) > 1:
             raise UsageError(f'{path}: would overwrite one of the videos named')
 
+# %% ../nbs/28_forge.ipynb #f4f8e7ac
+def _check_settings(kind, strength, temporal, seed, crf):
+    """Refuse settings that would fail later; the seed as a whole number."""
+    _check_manipulation(kind, strength, temporal)
+    check_number('crf', crf, 0, 51)
+    if check_number('seed', seed, 0, 2**63 - 1) != int(seed):
+        raise UsageError(f'seed is a whole number, not {seed}')
+    return int(seed)
+
 # %% ../nbs/28_forge.ipynb #60a6438c
 def _altered(forgery, path, target, part, desc, progress) -> Iterator[np.ndarray]:
     """The frames of a forgery (part 0) or their masks (part 1), one at a time."""
     frames = read_frames(path, stop=int(target.frame[-1]) + 1, report=lambda note: None)
-    shown = dict(total=len(target), unit='frame', disable=not progress, delay=2)
-    for frame in progress_bar(frames, f'{desc} {Path(path).name}', **shown):
+    desc = f'{desc} {Path(path).name}'
+    shown = progress_bar(frames, desc, len(target), 'frame', disable=not progress)
+    for frame in shown:
         result = forgery(frame.index, frame.image)[part]
         yield np.repeat(result[..., None], 3, 2) if part else result
 
@@ -269,7 +289,7 @@ def _label(path, kind, seed, other, forgery):
     """Provenance of a forged file."""
     synthetic = bool(read_provenance(path).get('synthetic', False))
     source = 'synthetic' if other is None else Path(other).name
-    about = dict(seed=int(seed), source=source) | forgery.settings
+    about = dict(seed=seed, source=source) | forgery.settings
     return provenance(Path(path).stem, kind, synthetic, **about)
 
 # %% ../nbs/28_forge.ipynb #1e8d1db8
@@ -327,11 +347,12 @@ def forge_video(
         the plan that was carried out.
 
     Raises:
-        UsageError: for a setting that cannot be used; FileError: for such an output.
+        UsageError: for a setting that cannot be used.
+        FileError: for an output that cannot be written.
         VideoError: if a video cannot be read or shows no face.
     """
-    _check_manipulation(kind, strength, temporal)
-    _check_outputs([path, other] if other else [path], [out, mask] if mask else [out])
+    seed = _check_settings(kind, strength, temporal, seed, crf)
+    _check_files([path, other] if other else [path], [out, mask] if mask else [out])
     forgery, target = _forgery_of(path, kind, other, seed, strength, temporal, progress)
     about = _label(path, kind, seed, other, forgery)
     _write_forgery(forgery, path, target, out, mask, crf, about, progress)

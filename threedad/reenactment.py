@@ -12,6 +12,7 @@ from typing import Callable
 
 import cv2
 import numpy as np
+import pandas as pd
 
 from .core import UsageError
 from .degrade import luma, match_grain, noise_level
@@ -19,6 +20,7 @@ from .morphable import MorphableModel
 from .people import smooth_step
 from .raster import interpolate, rasterize
 from .render import to_linear
+from .trajectory import Trajectory
 from threedad.compose import (
     Coefficients,
     FaceTexture,
@@ -33,7 +35,6 @@ from threedad.compose import (
 )
 from threedad.swap import (
     Forgery,
-    Plan,
     Style,
     drawing,
     plan_of,
@@ -56,7 +57,7 @@ def _place_in(driver_time, time):
 
 # %% ../nbs/27_reenactment.ipynb #cbd97279
 def driver_at(
-    driver: 'Trajectory | pd.DataFrame', time: np.ndarray, model: MorphableModel
+    driver: Trajectory | pd.DataFrame, time: np.ndarray, model: MorphableModel
 ) -> Coefficients:
     """What another performance did at the times of a target.
 
@@ -89,7 +90,7 @@ def driver_at(
 _INSIDE = ('mouth', 'teeth_upper', 'teeth_lower', 'tongue')
 _EYES = ('eye_left', 'eye_right', 'eye_sockets')
 
-
+# %% ../nbs/27_reenactment.ipynb #a13dba34
 def _with_mouth(weights, model, *without):
     """Weights with all of the mouth's inside, and nothing of some regions; float32."""
     weights[vertices_of(model, *without)] = 0
@@ -139,7 +140,7 @@ def lips_area(model: MorphableModel) -> np.ndarray:
 # %% ../nbs/27_reenactment.ipynb #a2c26fd2
 _DEPTHS = ((('mouth',), 0.35), (('tongue',), 0.6), (('teeth_upper', 'teeth_lower'), 1.0))
 
-
+# %% ../nbs/27_reenactment.ipynb #a1a56298
 def mouth_light(model: MorphableModel, jaw: np.ndarray) -> Callable[[int], np.ndarray]:
     """Light at each vertex, by how far the jaw is open.
 
@@ -163,7 +164,7 @@ def mouth_light(model: MorphableModel, jaw: np.ndarray) -> Callable[[int], np.nd
 # %% ../nbs/27_reenactment.ipynb #eabcb129
 _DRIVEN = ('jaw', 'mouth', 'cheek', 'nose', 'tongue')
 
-
+# %% ../nbs/27_reenactment.ipynb #ded6e844
 def _with_mouth_of(shown, played, temporal, model):
     """The driver's mouth on the target; one identity in every frame."""
     driven = [name.startswith(_DRIVEN) for name in model.action_names]
@@ -192,9 +193,9 @@ def _reenact_style(s):
 
 # %% ../nbs/27_reenactment.ipynb #23212693
 def reenact(
-    trajectory: 'Trajectory | pd.DataFrame',
+    trajectory: Trajectory | pd.DataFrame,
     face: FaceTexture,
-    driver: 'Trajectory | pd.DataFrame',
+    driver: Trajectory | pd.DataFrame,
     seed: int | np.random.Generator = 0,
     strength: float = 0.5,
     temporal: float | None = None,
@@ -213,6 +214,9 @@ def reenact(
         finish: from the strength if left out.
         model: the shipped head if left out.
 
+    Returns:
+        a plan that takes the target's frames one by one.
+
     Raises:
         UsageError: if a trajectory is empty or a number out of range.
     """
@@ -228,9 +232,9 @@ def _lip_sync_style(s):
 
 # %% ../nbs/27_reenactment.ipynb #06f00022
 def lip_sync(
-    trajectory: 'Trajectory | pd.DataFrame',
+    trajectory: Trajectory | pd.DataFrame,
     face: FaceTexture,
-    driver: 'Trajectory | pd.DataFrame',
+    driver: Trajectory | pd.DataFrame,
     seed: int | np.random.Generator = 0,
     strength: float = 0.5,
     temporal: float | None = None,
@@ -248,6 +252,9 @@ def lip_sync(
         temporal: -1 smoothed .. 1 jittering; -.1 to -.8 with the strength if left out.
         finish: from the strength if left out.
         model: the shipped head if left out.
+
+    Returns:
+        a plan that takes the target's frames one by one.
 
     Raises:
         UsageError: if a trajectory is empty or a number out of range.
@@ -327,7 +334,7 @@ def _ease(x):
     """A smooth step from 0 to 1 in place of a straight one."""
     return x * x * (3 - 2 * x)
 
-
+# %% ../nbs/27_reenactment.ipynb #042cdae2
 def _around(mask, reach):
     """1 on a mask and near it, falling to 0 at its reach in pixels, H x W."""
     distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)
@@ -377,7 +384,7 @@ def _half_luma(image):
     gray = luma(image.astype(np.float32))
     return cv2.resize(gray, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
 
-
+# %% ../nbs/27_reenactment.ipynb #950594fe
 def _centred(image, weight):
     """A picture under a weight, less its mean there."""
     n = max(float(weight.sum()), 1.0)
@@ -447,8 +454,8 @@ def _talking_head_style(s):
 def talking_head(
     still: np.ndarray,
     at: int,
-    trajectory: 'Trajectory | pd.DataFrame',
-    driver: 'Trajectory | pd.DataFrame',
+    trajectory: Trajectory | pd.DataFrame,
+    driver: Trajectory | pd.DataFrame,
     seed: int | np.random.Generator = 0,
     strength: float = 0.5,
     temporal: float | None = None,
@@ -465,6 +472,9 @@ def talking_head(
         strength: 0 subtle .. 1 blatant.
         temporal: -1 smoothed .. 1 jittering; -.1 to -.8 with the strength if left out.
         model: the shipped head if left out.
+
+    Returns:
+        a plan that takes the target's frames one by one.
 
     Raises:
         UsageError: if a trajectory is empty or the still has no row in it.

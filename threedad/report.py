@@ -134,11 +134,10 @@ COLUMNS = ('yaw', 'pitch', 'jawOpen', 'eyeBlinkLeft', 'identity_drift')
 
 def _score_over_time(verdict):
     """The score of every clip at the second its first frame is shown."""
-    from threedad.plots import score_figure
+    from threedad.timeline import score_figure
 
-    clips = pd.DataFrame(verdict.clips).assign(video_id='video')
-    clips['first_frame'] = clips['time']
-    return _figure(score_figure(clips, fps=1, title='Score over time'))
+    clips = pd.DataFrame(verdict.clips)
+    return _figure(score_figure(clips, title='Score over time'))
 
 # %% ../nbs/81_report.ipynb #810e7e0b
 def _numbers_of_video(verdict):

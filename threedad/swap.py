@@ -20,6 +20,7 @@ from .core import UsageError, rng as _rng
 from .morphable import MorphableModel
 from .render import to_linear
 from .landmarks import OUTLINE
+from .trajectory import Trajectory
 from threedad.compose import (
     Coefficients,
     FaceTexture,
@@ -111,12 +112,15 @@ class Plan:
 
         Args:
             row: of the coefficients.
+
+        Returns:
+            the same whichever frames were drawn before.
         """
         return np.random.default_rng([self.noise, row])
 
 # %% ../nbs/26_swap.ipynb #5b7d8f5f
 def seen_coefficients(
-    trajectory: 'Trajectory | pd.DataFrame', model: MorphableModel, who: str = 'trajectory'
+    trajectory: Trajectory | pd.DataFrame, model: MorphableModel, who: str = 'trajectory'
 ) -> Coefficients:
     """Coefficients of a video in which a face is seen.
 
@@ -124,6 +128,9 @@ def seen_coefficients(
         trajectory: `Trajectory` or its table.
         model: the head.
         who: what to call it in an error.
+
+    Returns:
+        one row per row of the table.
 
     Raises:
         UsageError: if it has no rows.
@@ -135,7 +142,7 @@ def seen_coefficients(
 
 # %% ../nbs/26_swap.ipynb #e47538f9
 def plan_of(
-    trajectory: 'Trajectory | pd.DataFrame',
+    trajectory: Trajectory | pd.DataFrame,
     seed: int | np.random.Generator,
     model: MorphableModel | None,
 ) -> Plan:
@@ -145,6 +152,9 @@ def plan_of(
         trajectory: the target's, `Trajectory` or table.
         seed: number or generator.
         model: the shipped head if None.
+
+    Returns:
+        a plan that shows what was recorded.
 
     Raises:
         UsageError: if the trajectory is empty.
@@ -169,7 +179,11 @@ class Style:
     finish: Finish = Finish()
 
     def settings(self) -> dict:
-        """What a `Forgery` says of it."""
+        """What a `Forgery` says of it.
+
+        Returns:
+            strength, temporal and the name of the blend.
+        """
         return dict(strength=self.strength, temporal=self.temporal, blend=self.finish.blend)
 
 # %% ../nbs/26_swap.ipynb #a21e7b30
@@ -186,6 +200,9 @@ def style_of(
         strength: 0 subtle .. 1 blatant.
         temporal: -1 smoothed .. 1 jittering; None for the usual.
         finish: None for the usual.
+
+    Returns:
+        the style, checked.
 
     Raises:
         UsageError: if a number is out of range.
@@ -208,15 +225,12 @@ def smooth_over_time(values: np.ndarray, sigma: float, frame: np.ndarray) -> np.
         (T, ...) float64.
     """
     out = np.array(values, np.float64)
-    if sigma <= 0.2:
+    if sigma <= 0.2 or not out.size:
         return out
+    blur = dict(sigmaX=1e-6, sigmaY=sigma, borderType=cv2.BORDER_REFLECT)
     for run in np.split(np.arange(len(frame)), np.flatnonzero(np.diff(frame) != 1) + 1):
         flat = out[run].reshape(len(run), -1)
-        if flat.size:
-            soft = cv2.GaussianBlur(
-                flat, (1, 0), sigmaX=1e-6, sigmaY=sigma, borderType=cv2.BORDER_REFLECT
-            )
-            out[run] = soft.reshape(out[run].shape)
+        out[run] = cv2.GaussianBlur(flat, (1, 0), **blur).reshape(out[run].shape)
     return out
 
 # %% ../nbs/26_swap.ipynb #bada989e
@@ -335,7 +349,7 @@ def _swap_style(s):
 
 # %% ../nbs/26_swap.ipynb #658211f8
 def face_swap(
-    trajectory: 'Trajectory | pd.DataFrame',
+    trajectory: Trajectory | pd.DataFrame,
     source: FaceTexture,
     seed: int | np.random.Generator = 0,
     strength: float = 0.5,
@@ -353,6 +367,9 @@ def face_swap(
         temporal: -1 smoothed .. 1 jittering; .6 to 1 with the strength if left out.
         finish: from the strength if left out.
         model: the shipped head if left out.
+
+    Returns:
+        a plan that takes the target's frames one by one.
 
     Raises:
         UsageError: if the trajectory is empty or a number out of range.
@@ -393,7 +410,7 @@ def _decoded(shown, identity, strength):
 
 # %% ../nbs/26_swap.ipynb #06f00025
 def autoencoder(
-    trajectory: 'Trajectory | pd.DataFrame',
+    trajectory: Trajectory | pd.DataFrame,
     source: FaceTexture,
     seed: int | np.random.Generator = 0,
     strength: float = 0.5,
@@ -411,6 +428,9 @@ def autoencoder(
         temporal: -1 smoothed .. 1 jittering; -.15 to -.6 with the strength if left out.
         finish: from the strength if left out.
         model: the shipped head if left out.
+
+    Returns:
+        a plan that takes the target's frames one by one.
 
     Raises:
         UsageError: if the trajectory is empty or a number out of range.
@@ -522,7 +542,7 @@ def _self_blend_style(s):
 
 # %% ../nbs/26_swap.ipynb #06f00031
 def self_blend(
-    trajectory: 'Trajectory | pd.DataFrame',
+    trajectory: Trajectory | pd.DataFrame,
     seed: int | np.random.Generator = 0,
     strength: float = 0.5,
     temporal: float | None = None,
@@ -539,6 +559,9 @@ def self_blend(
             strength if left out.
         finish: blending and edge; from the strength if left out.
         model: the shipped head if left out.
+
+    Returns:
+        a plan that takes the target's frames one by one.
 
     Raises:
         UsageError: if the trajectory is empty or a number out of range.

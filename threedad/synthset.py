@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Iterator
 
 import av
-import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
@@ -34,7 +33,6 @@ from threedad.core import (
     write_table,
 )
 from .workers import pooled
-from .morphable import MorphableModel
 from .video import write_video
 from .people import Person
 from .performance import Performance
@@ -45,11 +43,6 @@ from .forge import MANIPULATIONS, NEEDS, child_rng, driver_of, forge, provenance
 
 # %% ../nbs/29_synthset.ipynb #7056271b
 DIFFICULTIES = MappingProxyType(dict(easy=(0.7, 1.0), hard=(0.0, 0.35), mixed=(0.1, 0.9)))
-
-# %% ../nbs/29_synthset.ipynb #3038959b
-def _several(value):
-    """One name or many, as a tuple."""
-    return (value,) if isinstance(value, str) else tuple(value)
 
 # %% ../nbs/29_synthset.ipynb #5fffb27a
 def _checked(name, value):
@@ -70,6 +63,19 @@ def _checked(name, value):
             f'{name} is {"an even" if name == "size" else "a whole"} number, not {value}'
         )
     return int(value)
+
+# %% ../nbs/29_synthset.ipynb #d01bb3de
+def _named(name, values, known):
+    """Names that are known and different, as a tuple; one may stand without brackets."""
+    values = (values,) if isinstance(values, str) else values
+    if not isinstance(values, tuple | list):
+        raise UsageError(f'{name}: names are needed, not {values!r}')
+    for value in values:
+        if value not in known:
+            raise UsageError(f'{name}: {value} is none of {", ".join(known)}')
+    if len(set(values)) < len(values):
+        raise UsageError(f'{name}: {", ".join(values)} names one twice')
+    return tuple(values)
 
 # %% ../nbs/29_synthset.ipynb #d953c646
 @dataclass(frozen=True)
@@ -103,21 +109,15 @@ class CorpusConfig:
     def __post_init__(self):
         for name in ('people', 'videos', 'seed', 'frames', 'size', 'fps'):
             object.__setattr__(self, name, _checked(name, getattr(self, name)))
-        for name in ('manipulations', 'compression', 'difficulty', 'holdout'):
-            object.__setattr__(self, name, _several(getattr(self, name)))
-            for value in getattr(self, name):
-                if value not in (known := _choices(name, self)):
-                    raise UsageError(f'{name}: {value} is none of {", ".join(known)}')
-
-# %% ../nbs/29_synthset.ipynb #ef4ca3b3
-def _choices(name, config):
-    """The names that a setting may take."""
-    return dict(
-        manipulations=MANIPULATIONS,
-        compression=COMPRESSIONS,
-        difficulty=DIFFICULTIES,
-        holdout=config.manipulations,
-    )[name]
+        known = dict(
+            manipulations=MANIPULATIONS, compression=COMPRESSIONS, difficulty=DIFFICULTIES
+        )
+        for name, names in known.items():
+            object.__setattr__(self, name, _named(name, getattr(self, name), names))
+        object.__setattr__(self, 'holdout', _named('holdout', self.holdout, self.manipulations))
+        for name in ('compression', 'difficulty'):
+            if not getattr(self, name):
+                raise UsageError(f'{name}: at least one is needed')
 
 # %% ../nbs/29_synthset.ipynb #7db71b7e
 def partner_of(p: int, people: int) -> int:
@@ -358,6 +358,7 @@ _HALF = {
     'video': re.compile(r'\.\d{4,}(_p\d{3,}){1,2}-[a-z0-9_]{8}\.mp4'),
     'truth': re.compile(r'\.\d{4,}-[a-z0-9_]{8}\.parquet'),
     'table': re.compile(r'\.(videos|truth)-[a-z0-9_]{8}\.parquet'),
+    'note': re.compile(r'\.threedad-writer-[a-z0-9_]{8}\.json'),
 }
 
 # %% ../nbs/29_synthset.ipynb #3cd0aac1
@@ -371,7 +372,7 @@ def half_written(out: str | Path) -> list[Path]:
         files that no run will finish; nothing that the library did not make.
     """
     out = Path(out)
-    places = [(out, 'table'), (out / 'truth', 'truth')]
+    places = [(out, 'table'), (out, 'note'), (out / 'truth', 'truth')]
     for kind in ('original', *MANIPULATIONS):
         places += [(out / kind / c, 'video') for c in COMPRESSIONS]
     return [
@@ -385,6 +386,8 @@ def half_written(out: str | Path) -> list[Path]:
 # %% ../nbs/29_synthset.ipynb #1533c7e8
 def _config_of(config, changes):
     """Settings of a corpus with some of them changed."""
+    if not isinstance(config, CorpusConfig | None):
+        raise UsageError(f'config is a CorpusConfig, not {config!r}: name settings, as people=4')
     unknown = set(changes) - {f.name for f in fields(CorpusConfig)}
     if unknown:
         known = ', '.join(f.name for f in fields(CorpusConfig))

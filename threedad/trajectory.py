@@ -7,8 +7,10 @@ __all__ = ['ACTION_COLUMNS', 'POSE_COLUMNS', 'IDENTITY_COLUMNS', 'EXPRESSION_COL
            'Trajectory']
 
 # %% ../nbs/14_trajectory.ipynb #aee57d8e
-import math
+import html, math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -19,81 +21,103 @@ from .core import UsageError
 from .morphable import MorphableModel, euler_to_matrix, pack62, project
 
 # %% ../nbs/14_trajectory.ipynb #315bed06
-ACTION_COLUMNS = [
-    'browDownLeft',
-    'browDownRight',
-    'browInnerUp',
-    'browOuterUpLeft',
-    'browOuterUpRight',
-    'cheekPuff',
-    'cheekSquintLeft',
-    'cheekSquintRight',
-    'eyeBlinkLeft',
-    'eyeBlinkRight',
-    'eyeLookDownLeft',
-    'eyeLookDownRight',
-    'eyeLookInLeft',
-    'eyeLookInRight',
-    'eyeLookOutLeft',
-    'eyeLookOutRight',
-    'eyeLookUpLeft',
-    'eyeLookUpRight',
-    'eyeSquintLeft',
-    'eyeSquintRight',
-    'eyeWideLeft',
-    'eyeWideRight',
-    'jawForward',
-    'jawLeft',
-    'jawOpen',
-    'jawRight',
-    'mouthClose',
-    'mouthDimpleLeft',
-    'mouthDimpleRight',
-    'mouthFrownLeft',
-    'mouthFrownRight',
-    'mouthFunnel',
-    'mouthLeft',
-    'mouthLowerDownLeft',
-    'mouthLowerDownRight',
-    'mouthPressLeft',
-    'mouthPressRight',
-    'mouthPucker',
-    'mouthRight',
-    'mouthRollLower',
-    'mouthRollUpper',
-    'mouthShrugLower',
-    'mouthShrugUpper',
-    'mouthSmileLeft',
-    'mouthSmileRight',
-    'mouthStretchLeft',
-    'mouthStretchRight',
-    'mouthUpperUpLeft',
-    'mouthUpperUpRight',
-    'noseSneerLeft',
-    'noseSneerRight',
-    'tongueOut',
-]
+ACTION_COLUMNS = '''
+browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff
+cheekSquintLeft cheekSquintRight eyeBlinkLeft eyeBlinkRight eyeLookDownLeft eyeLookDownRight
+eyeLookInLeft eyeLookInRight eyeLookOutLeft eyeLookOutRight eyeLookUpLeft eyeLookUpRight
+eyeSquintLeft eyeSquintRight eyeWideLeft eyeWideRight jawForward jawLeft jawOpen jawRight
+mouthClose mouthDimpleLeft mouthDimpleRight mouthFrownLeft mouthFrownRight mouthFunnel
+mouthLeft mouthLowerDownLeft mouthLowerDownRight mouthPressLeft mouthPressRight mouthPucker
+mouthRight mouthRollLower mouthRollUpper mouthShrugLower mouthShrugUpper mouthSmileLeft
+mouthSmileRight mouthStretchLeft mouthStretchRight mouthUpperUpLeft mouthUpperUpRight
+noseSneerLeft noseSneerRight tongueOut
+'''.split()
+
+# %% ../nbs/14_trajectory.ipynb #42b9a0a4
 POSE_COLUMNS = ['yaw', 'pitch', 'roll', 'scale', 'tx', 'ty']
 IDENTITY_COLUMNS = [f'id_{i:02d}' for i in range(40)]
 EXPRESSION_COLUMNS = [f'exp_{i:02d}' for i in range(10)]
 BOX_COLUMNS = ['x0', 'y0', 'x1', 'y1']
-TRAJECTORY_COLUMNS = (
-    ['video_id', 'frame', 'time']
-    + POSE_COLUMNS
-    + IDENTITY_COLUMNS
-    + EXPRESSION_COLUMNS
-    + ACTION_COLUMNS
-    + ['residual', 'residual_actions', 'identity_drift']
-    + BOX_COLUMNS
-)
+_WHEN = ['video_id', 'frame', 'time']
+_MEASURES = ['residual', 'residual_actions', 'identity_drift']
+TRAJECTORY_COLUMNS = [*_WHEN, *POSE_COLUMNS, *IDENTITY_COLUMNS, *EXPRESSION_COLUMNS]
+TRAJECTORY_COLUMNS += [*ACTION_COLUMNS, *_MEASURES, *BOX_COLUMNS]
+
+# %% ../nbs/14_trajectory.ipynb #daf047ad
+class _Answers:
+    """What a `Trajectory` can be asked; each is defined in its own section."""
+
+    runs: ClassVar[Callable[..., list[np.ndarray]]]
+    resample: ClassVar[Callable[..., 'Trajectory']]
+    velocity: ClassVar[Callable[..., pd.DataFrame]]
+    jerk: ClassVar[Callable[..., pd.DataFrame]]
+    spectrum: ClassVar[Callable[..., pd.DataFrame]]
+    blinks: ClassVar[Callable[..., pd.DataFrame]]
+    mouth_events: ClassVar[Callable[..., pd.DataFrame]]
+    seconds_seen: ClassVar[Callable[..., float]]
+    pose_correlation: ClassVar[Callable[..., pd.DataFrame]]
+    params62: ClassVar[Callable[..., np.ndarray]]
+    points: ClassVar[Callable[..., np.ndarray]]
+
+# %% ../nbs/14_trajectory.ipynb #8b3c330f
+class _Arrays(_Answers):
+    """The columns of a trajectory as arrays, read from the table each time."""
+
+    table: pd.DataFrame
+
+    @property
+    def scale(self) -> np.ndarray:
+        """T, pixels per inter-ocular distance of the model."""
+        return self.table['scale'].to_numpy(float)
+
+    @property
+    def rotation(self) -> np.ndarray:
+        """T x 3 x 3."""
+        return euler_to_matrix(*np.radians(self.table[['yaw', 'pitch', 'roll']].to_numpy(float)).T)
+
+    @property
+    def translation(self) -> np.ndarray:
+        """T x 2, pixels."""
+        return self.table[['tx', 'ty']].to_numpy(float)
+
+    @property
+    def identity(self) -> np.ndarray:
+        """T x 40, standard deviations."""
+        return self.table[IDENTITY_COLUMNS].to_numpy(np.float32)
+
+    @property
+    def expression(self) -> np.ndarray:
+        """T x 10, standard deviations."""
+        return self.table[EXPRESSION_COLUMNS].to_numpy(np.float32)
+
+    @property
+    def actions(self) -> np.ndarray:
+        """T x 52, activations in 0..1."""
+        return self.table[ACTION_COLUMNS].to_numpy(np.float32)
+
+# %% ../nbs/14_trajectory.ipynb #e3259415
+def _about(table):
+    """What a trajectory holds, as name and value."""
+    about = {'frames': f'{len(table)}'}
+    if len(table) and 'video_id' in table:
+        about['video'] = ', '.join(dict.fromkeys(table['video_id'].astype(str)))
+    time = table['time'].to_numpy(float) if 'time' in table else np.empty(0)
+    if len(time) and np.isfinite(time).any():
+        about['time'] = f'{np.nanmin(time):.2f} to {np.nanmax(time):.2f} s'
+    for angle in ('yaw', 'pitch', 'roll'):
+        if angle in table and table[angle].notna().any():
+            about[angle] = f'{table[angle].min():.0f}° to {table[angle].max():.0f}°'
+    if 'residual' in table and table['residual'].notna().any():
+        about['residual'] = f'{table["residual"].median():.2%} of the inter-ocular distance'
+    return about
 
 # %% ../nbs/14_trajectory.ipynb #b6bf65da
-@dataclass
-class Trajectory:
-    """The 3DMM coefficients of one face over the frames of one video.
+@dataclass(repr=False)
+class Trajectory(_Arrays):
+    """The 3DMM coefficients of one face over the T frames of one video.
 
     Attributes:
-        table: one row a tracked frame, `TRAJECTORY_COLUMNS`.
+        table: one row per tracked frame, `TRAJECTORY_COLUMNS`.
         errors: standard errors, row by row: pose, identity, expression, actions.
         residuals: T x 478 distances of the landmarks from the model with its actions, inter-ocular
             distances; NaN where unreliable.
@@ -105,77 +129,69 @@ class Trajectory:
     residuals: np.ndarray | None = None
     free_identity: np.ndarray | None = None
 
+    def __post_init__(self):
+        if not isinstance(self.table, pd.DataFrame):
+            kind = type(self.table).__name__
+            raise UsageError(
+                f'a Trajectory is made of a table (pandas.DataFrame), not of a {kind}'
+            )
+
     def __len__(self):
         return len(self.table)
 
-    @property
-    def scale(self) -> np.ndarray:
-        return self.table['scale'].to_numpy(float)
-
-    @property
-    def rotation(self) -> np.ndarray:
-        return euler_to_matrix(*np.radians(self.table[['yaw', 'pitch', 'roll']].to_numpy(float)).T)
-
-    @property
-    def translation(self) -> np.ndarray:
-        return self.table[['tx', 'ty']].to_numpy(float)
-
-    @property
-    def identity(self) -> np.ndarray:
-        return self.table[IDENTITY_COLUMNS].to_numpy(np.float32)
-
-    @property
-    def expression(self) -> np.ndarray:
-        return self.table[EXPRESSION_COLUMNS].to_numpy(np.float32)
-
-    @property
-    def actions(self) -> np.ndarray:
-        return self.table[ACTION_COLUMNS].to_numpy(np.float32)
-
-    def params62(self) -> np.ndarray:
-        """Pose, shape and expression as the 62 numbers of 3DDFA.
-
-        Returns:
-            T x 62.
-        """
-        return pack62(self.scale, self.rotation, self.translation, self.identity, self.expression)
-
-    def points(
-        self, rows=slice(None), model: MorphableModel | None = None, use: str = 'actions'
-    ) -> np.ndarray:
-        """Every vertex of the fitted head, projected to the image.
-
-        Args:
-            rows: which frames.
-            model: TODO.
-            use: 'actions' or 'expression'.
-
-        Returns:
-            T x V x 3: pixel x, pixel y, depth.
-        """
-        model = model or MorphableModel.load()
-        X = model.vertices(identity=self.identity[rows], **{use: getattr(self, use)[rows]})
-        return project(X, self.scale[rows], self.rotation[rows], self.translation[rows])
-
     def __repr__(self):
-        t = self.table
-        if not len(t):
-            return 'Trajectory: no frames'
-        return (
-            f'Trajectory of {t.video_id.iloc[0]}: {len(t)} frames, yaw {t.yaw.min():.0f}..{t.yaw.max():.0f}°, pitch {t.pitch.min():.0f}..{t.pitch.max():.0f}°, '
-            f'residual {t.residual.median():.2%} of the inter-ocular distance'
-        )
+        if not len(self):
+            return 'Trajectory(no frames)'
+        return f'Trajectory({", ".join(f"{k}: {v}" for k, v in _about(self.table).items())})'
+
+    def _repr_html_(self):
+        rows = [(html.escape(k), html.escape(v)) for k, v in _about(self.table).items()]
+        cells = ''.join(f'<tr><th>{k}</th><td>{v}</td></tr>' for k, v in rows)
+        return f'<table><caption>Trajectory</caption>{cells}</table>'
+
+# %% ../nbs/14_trajectory.ipynb #2e014ceb
+@patch
+def params62(self: Trajectory) -> np.ndarray:
+    """Pose, shape and expression as the 62 numbers of 3DDFA.
+
+    Returns:
+        T x 62.
+    """
+    return pack62(self.scale, self.rotation, self.translation, self.identity, self.expression)
+
+# %% ../nbs/14_trajectory.ipynb #7a0292a3
+@patch
+def points(
+    self: Trajectory,
+    rows: slice | list[int] | np.ndarray = slice(None),
+    model: MorphableModel | None = None,
+    use: str = 'actions',
+) -> np.ndarray:
+    """Every vertex of the fitted head, projected to the image.
+
+    Args:
+        rows: which frames; all by default.
+        model: the head that was fitted; the shipped one by default.
+        use: what deforms the face, 'actions' or 'expression'.
+
+    Returns:
+        T x V x 3: pixel x, pixel y, depth in pixels.
+
+    Raises:
+        UsageError: if `use` is something else.
+    """
+    if use not in ('actions', 'expression'):
+        raise UsageError(f"use is 'actions' or 'expression', not {use!r}")
+    model = model or MorphableModel.load()
+    X = model.vertices(identity=self.identity[rows], **{use: getattr(self, use)[rows]})
+    return project(X, self.scale[rows], self.rotation[rows], self.translation[rows])
 
 # %% ../nbs/14_trajectory.ipynb #7bc5daa8
 def _columns(table, columns, default):
     """Names that exist, or one line that says which do not."""
-    columns = (
-        list(default)
-        if columns is None
-        else [columns]
-        if isinstance(columns, str)
-        else list(columns)
-    )
+    if columns is None:
+        columns = default
+    columns = [columns] if isinstance(columns, str) else list(columns)
     if missing := [c for c in ['frame', 'time', *columns] if c not in table]:
         raise UsageError(f"the trajectory has no column {', '.join(missing)}")
     return columns
@@ -206,14 +222,11 @@ def runs(self: Trajectory, columns: list[str] | None = None) -> list[np.ndarray]
         columns: rows without any value here belong to no run.
 
     Returns:
-        row numbers, one array a run.
+        row numbers, one array per run.
     """
     t = self.table
-    return _runs(
-        t['frame'].to_numpy(),
-        t['time'].to_numpy(float),
-        t[_columns(t, columns, [])].notna().any(axis=1).to_numpy() if columns else None,
-    )
+    ok = t[_columns(t, columns, [])].notna().any(axis=1).to_numpy() if columns else None
+    return _runs(t['frame'].to_numpy(), t['time'].to_numpy(float), ok)
 
 # %% ../nbs/14_trajectory.ipynb #0e7d1ca4
 def _local(t, x, n, degree, order):
@@ -243,9 +256,8 @@ def smooth(
         a new one; this one is left as it is.
     """
     t = self.table.copy()
-    columns = _columns(
-        t, columns, [c for c in POSE_COLUMNS + EXPRESSION_COLUMNS + ACTION_COLUMNS if c in t]
-    )
+    usual = [c for c in POSE_COLUMNS + EXPRESSION_COLUMNS + ACTION_COLUMNS if c in t]
+    columns = _columns(t, columns, usual)
     if not seconds > 0 or degree < 0:
         raise UsageError(f'cannot smooth over {seconds} seconds with degree {degree}')
     time, out = t['time'].to_numpy(float), t[columns].to_numpy(float, copy=True)
@@ -255,24 +267,57 @@ def smooth(
     t[columns] = out.astype(np.float32)
     return Trajectory(t.copy())
 
+# %% ../nbs/14_trajectory.ipynb #cbf1a15d
+@dataclass(frozen=True)
+class _Places:
+    """Where the points of a grid fall among the times of frames."""
+
+    left: np.ndarray  # row before (or at) each point
+    right: np.ndarray  # row after it
+    weight: np.ndarray  # how far from left to right, 0..1
+    near: np.ndarray  # the nearer of the two
+    here: np.ndarray  # whether that one counts as measured here
+    filled: np.ndarray  # whether the gap is short enough to be bridged
+
+# %% ../nbs/14_trajectory.ipynb #7ccb5a51
+def _placed(time, grid, reach, fill):
+    """The `_Places` of a grid; a frame counts within `reach` seconds."""
+    right = np.clip(np.searchsorted(time, grid), min(1, len(time) - 1), len(time) - 1)
+    left = np.maximum(right - 1, 0)
+    near = np.where(grid - time[left] <= time[right] - grid, left, right)
+    here = np.abs(grid - time[near]) <= reach * (1 + 2e-6)
+    inside = (grid > time[left]) & (grid < time[right])
+    gap = time[right] - time[left]
+    weight = (grid - time[left]) / np.maximum(gap, 1e-12)
+    return _Places(left, right, weight, near, here, ~here & inside & (gap <= fill + 1e-9))
+
+# %% ../nbs/14_trajectory.ipynb #d9eb4b1e
+def _on_grid(t, columns, place):
+    """Columns at the points of a grid: copied, bridged where short gaps are, else NaN."""
+    values = t[columns].to_numpy(float)[place.near]
+    values[~place.here] = np.nan
+    x, f = _unwrapped(t, columns, np.arange(len(t))), place.filled
+    w = place.weight[f, None]
+    values[f] = (1 - w) * x[place.left[f]] + w * x[place.right[f]]
+    values = pd.DataFrame(values.astype(np.float32), columns=columns)
+    for c in {'yaw', 'pitch', 'roll'} & set(columns):
+        values.loc[f, c] = (values.loc[f, c] + 180) % 360 - 180
+    return values
+
 # %% ../nbs/14_trajectory.ipynb #e71b67f4
 @patch
 def resample(self: Trajectory, fps: float | None = None, fill: float = 0.0) -> Trajectory:
     """The trajectory on an even grid of times; gaps are NaN.
 
     Args:
-        fps: rows a second; the median rate of the video by default.
+        fps: rows per second; the median rate of the video by default.
         fill: gaps up to this many seconds are interpolated, and marked.
 
     Returns:
         with the columns `source` and `filled`.
     """
-    t = (
-        self.table.drop(columns=['source', 'filled'], errors='ignore')
-        .dropna(subset=['time'])
-        .drop_duplicates('time')
-        .sort_values('time')
-    )
+    t = self.table.drop(columns=['source', 'filled'], errors='ignore').dropna(subset=['time'])
+    t = t.drop_duplicates('time').sort_values('time')
     if not len(t):
         raise UsageError('no frames to resample')
     time = t['time'].to_numpy(float)
@@ -280,39 +325,22 @@ def resample(self: Trajectory, fps: float | None = None, fill: float = 0.0) -> T
     if not fps > 0 or fill < 0:
         raise UsageError(f'cannot resample at {fps} fps, filling {fill} seconds')
     grid = time[0] + np.arange(int(np.floor((time[-1] - time[0]) * fps + 0.5)) + 1) / fps
-    right = (
-        np.clip(np.searchsorted(time, grid), 1, max(len(time) - 1, 1))
-        if len(time) > 1
-        else np.zeros(len(grid), int)
-    )
-    left = np.maximum(right - 1, 0)
-    near = np.where(grid - time[left] <= time[right] - grid, left, right)
-    here = np.abs(grid - time[near]) <= (0.5 + 1e-6) / fps
-    filled = (
-        ~here
-        & (time[right] - time[left] <= fill + 1e-9)
-        & (grid > time[left])
-        & (grid < time[right])
-    )
+    place = _placed(time, grid, 0.5 / fps, fill)
     numbers = [c for c in t.select_dtypes('number') if c not in ('frame', 'time')]
-    w = ((grid - time[left]) / np.maximum(time[right] - time[left], 1e-12))[filled, None]
-    x, values = _unwrapped(t, numbers, np.arange(len(t))), t[numbers].to_numpy(float)[near]
-    values[~here] = np.nan
-    values[filled] = (1 - w) * x[left[filled]] + w * x[right[filled]]
-    values = pd.DataFrame(values.astype(np.float32), columns=numbers)
-    for c in {'yaw', 'pitch', 'roll'} & set(numbers):
-        values.loc[filled, c] = (values.loc[filled, c] + 180) % 360 - 180
-    rest = t.drop(columns=numbers).iloc[near].reset_index(drop=True)
+    rest = t.drop(columns=numbers).iloc[place.near].reset_index(drop=True)
     rest = rest.assign(
         frame=np.arange(len(grid), dtype=np.int32),
         time=grid,
-        source=np.where(here, rest['frame'], -1).astype(np.int32),
-        filled=filled,
+        source=np.where(place.here, rest['frame'], -1).astype(np.int32),
+        filled=place.filled,
     )
-    return Trajectory(pd.concat([rest, values], axis=1)[[*t, 'source', 'filled']])
+    return Trajectory(
+        pd.concat([rest, _on_grid(t, numbers, place)], axis=1)[[*t, 'source', 'filled']]
+    )
 
 # %% ../nbs/14_trajectory.ipynb #2026d53c
 def _derivative(self, columns, order, n):
+    """The derivative of that order through n frames, as a table."""
     columns = _columns(self.table, columns, POSE_COLUMNS)
     t = self.table[['frame', 'time']].copy()
     time, out = t['time'].to_numpy(float), np.full((len(t), len(columns)), np.nan)
@@ -332,7 +360,7 @@ def velocity(self: Trajectory, columns: list[str] | None = None) -> pd.DataFrame
         columns: the pose by default.
 
     Returns:
-        frame, time, and each column's change a second.
+        frame, time, and each column's change per second.
     """
     return _derivative(self, columns, 1, 3)
 
@@ -349,6 +377,28 @@ def jerk(self: Trajectory, columns: list[str] | None = None) -> pd.DataFrame:
     """
     return _derivative(self, columns, 3, 5)
 
+# %% ../nbs/14_trajectory.ipynb #d4e16742
+def _without_line(t, x):
+    """Columns x (m x k) less their straight lines over t."""
+    line = np.stack([np.ones(len(t)), t - t.mean()], 1)
+    return x - line @ np.linalg.lstsq(line, x, rcond=None)[0]
+
+# %% ../nbs/14_trajectory.ipynb #4f220324
+def _welch(x, dt, window):
+    """Frequencies and power densities at even times."""
+    from scipy.signal import welch
+
+    f, S = welch(x, 1 / dt, nperseg=min(len(x), max(8, round(window / dt))), axis=0)
+    return f[1:], S[1:]
+
+# %% ../nbs/14_trajectory.ipynb #ccbe9f47
+def _lomb(t, x, dt):
+    """Frequencies and power densities at any times."""
+    from scipy.signal import lombscargle
+
+    f = np.arange(1, len(t) // 2 + 1) / (len(t) * dt)
+    return f, np.stack([2 * dt * lombscargle(t, y, 2 * np.pi * f) for y in x.T], 1)
+
 # %% ../nbs/14_trajectory.ipynb #a4723ad3
 @patch
 def spectrum(
@@ -364,34 +414,22 @@ def spectrum(
     Returns:
         `hz`, and for each column its power density, unit squared per Hz.
     """
-    from scipy.signal import lombscargle, welch
-
+    if method not in ('auto', 'welch', 'lomb'):
+        raise UsageError(f"method is 'auto', 'welch' or 'lomb', not {method!r}")
     columns = _columns(self.table, columns, ['yaw', 'pitch', 'roll'])
     t = self.table.dropna(subset=['time', *columns])
     if len(t) < 8:
-        raise UsageError(
-            f"a spectrum needs 8 frames with values of {', '.join(columns)}; there are {len(t)}"
-        )
+        names = ', '.join(columns)
+        raise UsageError(f'a spectrum needs 8 frames with values of {names}; there are {len(t)}')
     time, frame = t['time'].to_numpy(float), t['frame'].to_numpy()
     dt = (time[-1] - time[0]) / (len(t) - 1)
     even = len(_runs(frame, time)) == 1 and np.abs(np.diff(time) - dt).max() < 0.06 * dt
-    if method not in ('auto', 'welch', 'lomb'):
-        raise UsageError(f"method is 'auto', 'welch' or 'lomb', not {method!r}")
     if method == 'welch' and not even:
-        raise UsageError(
-            "Welch's method needs even times without gaps: resample first, or use 'lomb'"
-        )
-    x, line = (
-        _unwrapped(t, columns, np.arange(len(t))),
-        np.stack([np.ones(len(t)), time - time.mean()], 1),
-    )
-    x = x - line @ np.linalg.lstsq(line, x, rcond=None)[0]
-    if even and method != 'lomb':
-        f, S = welch(x, 1 / dt, nperseg=min(len(t), max(8, round(window / dt))), axis=0)
-        f, S = f[1:], S[1:]
-    else:
-        f = np.arange(1, len(t) // 2 + 1) / (len(t) * dt)
-        S = np.stack([2 * dt * lombscargle(time, y, 2 * np.pi * f) for y in x.T], 1)
+        says = "Welch's method needs even times without gaps"
+        raise UsageError(f"{says}: resample first, or use 'lomb'")
+    x = _without_line(time, _unwrapped(t, columns, np.arange(len(t))))
+    by_welch = even and method != 'lomb'
+    f, S = _welch(x, dt, window) if by_welch else _lomb(time, x, dt)
     return pd.DataFrame(dict(hz=f) | dict(zip(columns, S.T)))
 
 # %% ../nbs/14_trajectory.ipynb #587f82de
@@ -401,14 +439,13 @@ def _crossing(t, x, i, j, level):
 
 # %% ../nbs/14_trajectory.ipynb #190b90dd
 def _events(self, columns, high, low, rest):
+    """Stretches over `low` that reach `high` above the rest, one row each."""
     columns = [c for c in columns if c in self.table] or columns
     _columns(self.table, columns, columns)
     if not 0 < low <= high:
         raise UsageError(f'thresholds must be 0 < low <= high, not low={low}, high={high}')
-    t, frame, x = (
-        *(self.table[c].to_numpy(float) for c in ('time', 'frame')),
-        self.table[columns].astype(float).mean(axis=1).to_numpy(),
-    )
+    t, frame = (self.table[c].to_numpy(float) for c in ('time', 'frame'))
+    x = self.table[columns].astype(float).mean(axis=1).to_numpy()
     ok, rows = np.isfinite(x), []
     x = x - np.quantile(x[ok], rest) if ok.any() else x
     for run in _runs(frame, t, ok):
@@ -419,12 +456,10 @@ def _events(self, columns, high, low, rest):
                 continue
             start = _crossing(t, x, run[a - 1], run[a], low) if a > 0 else t[run[0]]
             end = _crossing(t, x, run[b - 1], run[b], low) if b < len(run) else t[run[-1]]
-            rows.append(
-                (start, end, end - start, t[peak], x[peak], frame[peak], a == 0 or b == len(run))
-            )
-    return pd.DataFrame(
-        rows, columns=['start', 'end', 'duration', 'peak_time', 'peak', 'peak_frame', 'cut']
-    ).astype(dict(peak_frame=int, cut=bool))
+            cut = a == 0 or b == len(run)
+            rows.append((start, end, end - start, t[peak], x[peak], frame[peak], cut))
+    columns = ['start', 'end', 'duration', 'peak_time', 'peak', 'peak_frame', 'cut']
+    return pd.DataFrame(rows, columns=columns).astype(dict(peak_frame=int, cut=bool))
 
 # %% ../nbs/14_trajectory.ipynb #bcfe3cfe
 @patch
@@ -524,9 +559,25 @@ def drift_summary(self: Trajectory) -> pd.Series:
 def _autocorrelation(x):
     """n x k, centred -> n/4 x k, lags 1..."""
     F = np.fft.rfft(x, 2 * len(x), axis=0)
-    return np.fft.irfft(np.abs(F) ** 2, axis=0)[1 : len(x) // 4 + 1] / np.maximum(
-        (x**2).sum(0), 1e-30
-    )
+    lags = np.fft.irfft(np.abs(F) ** 2, axis=0)[1 : len(x) // 4 + 1]
+    return lags / np.maximum((x**2).sum(0), 1e-30)
+
+# %% ../nbs/14_trajectory.ipynb #baa3d282
+def _correlated(x, k, method):
+    """Correlation of the first k columns with the others: r, effective samples, p."""
+    from scipy.stats import rankdata, t as student
+
+    x = rankdata(x, axis=0) if method == 'spearman' else x
+    x = x - x.mean(0)
+    n, size, rho = len(x), np.sqrt((x**2).sum(0)), _autocorrelation(x)
+    z = x / np.where(size > 1e-9, size, np.nan)
+    r = z[:, :k].T @ z[:, k:]
+    fade = 1 - np.arange(1, len(rho) + 1) / n
+    shared = np.einsum('l,li,lj->ij', fade, rho[:, :k], rho[:, k:])
+    n_effective = n / np.maximum(1, 1 + 2 * shared)
+    dof = np.maximum(n_effective - 2, 0.1)
+    p = 2 * student.sf(np.abs(r) * np.sqrt(dof / np.maximum(1 - r**2, 1e-12)), dof)
+    return r, n_effective, p
 
 # %% ../nbs/14_trajectory.ipynb #ff0fda5d
 @patch
@@ -546,32 +597,15 @@ def pose_correlation(
     Returns:
         pose, coefficient, r, n (frames), n_effective, p (of this pair alone).
     """
-    from scipy.stats import rankdata, t as student
-
-    pose, columns = (
-        _columns(self.table, pose, ['yaw', 'pitch', 'roll']),
-        _columns(self.table, columns, EXPRESSION_COLUMNS),
-    )
     if method not in ('spearman', 'pearson'):
         raise UsageError(f"method is 'spearman' or 'pearson', not {method!r}")
+    pose = _columns(self.table, pose, ['yaw', 'pitch', 'roll'])
+    columns = _columns(self.table, columns, EXPRESSION_COLUMNS)
     t = self.table.dropna(subset=pose + columns)
-    n, x = len(t), _unwrapped(t, pose + columns, np.arange(len(t)))
-    if n < 8:
-        raise UsageError(f'a correlation needs 8 frames with values; there are {n}')
-    if method == 'spearman':
-        x = rankdata(x, axis=0)
-    x = x - x.mean(0)
-    size, rho, k = np.sqrt((x**2).sum(0)), _autocorrelation(x), len(pose)
-    z = x / np.where(size > 1e-9, size, np.nan)
-    r = z[:, :k].T @ z[:, k:]
-    n_eff = n / np.maximum(
-        1,
-        1
-        + 2 * np.einsum('l,li,lj->ij', 1 - np.arange(1, len(rho) + 1) / n, rho[:, :k], rho[:, k:]),
-    )
-    dof = np.maximum(n_eff - 2, 0.1)
-    p = 2 * student.sf(np.abs(r) * np.sqrt(dof / np.maximum(1 - r**2, 1e-12)), dof)
+    if len(t) < 8:
+        raise UsageError(f'a correlation needs 8 frames with values; there are {len(t)}')
+    x = _unwrapped(t, pose + columns, np.arange(len(t)))
+    r, n_effective, p = _correlated(x, len(pose), method)
     at = pd.MultiIndex.from_product([pose, columns], names=['pose', 'coefficient'])
-    return pd.DataFrame(
-        dict(r=r.ravel(), n=n, n_effective=n_eff.ravel(), p=p.ravel()), index=at
-    ).reset_index()
+    found = dict(r=r.ravel(), n=len(t), n_effective=n_effective.ravel(), p=p.ravel())
+    return pd.DataFrame(found, index=at).reset_index()

@@ -46,23 +46,24 @@ def _serve():
         for line in sys.stdin.buffer:
             reply(_attempt(function, *json.loads(line)))
 
-# %% ../nbs/01_workers.ipynb #c0a1e032
+# %% ../nbs/01_workers.ipynb #4e4b3413
 START_SECONDS = 120.0
+
+# %% ../nbs/01_workers.ipynb #4a44efd8
 _THREADS = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'NUMBA_NUM_THREADS')
 
-
+# %% ../nbs/01_workers.ipynb #c0a1e032
 class _Worker:
     """A process that works off jobs of one function; what it says goes into `events`."""
 
     def __init__(self, function, events, quiet):
-        code = f'import sys; sys.path[:] = {sys.path!r}; from threedad.workers import _serve; _serve()'
-        self.process = subprocess.Popen(
-            [sys.executable, '-c', code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL if quiet else None,
-            env=os.environ | dict.fromkeys(_THREADS, '1'),
-        )
+        code = f'import sys\nsys.path[:] = {sys.path!r}\n'
+        code += 'from threedad.workers import _serve\n_serve()'
+        streams = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if quiet:
+            streams['stderr'] = subprocess.DEVNULL
+        threads = os.environ | dict.fromkeys(_THREADS, '1')
+        self.process = subprocess.Popen([sys.executable, '-c', code], env=threads, **streams)
         self.job, self.ready, self.deadline = None, False, time.monotonic() + START_SECONDS
         threading.Thread(target=self._listen, args=(events,), daemon=True).start()
         self._send(dict(module=function.__module__, name=function.__qualname__))
@@ -141,7 +142,7 @@ def _share(function, jobs, workers, timeout, quiet):
 class _Unfit(Exception):
     """Workers cannot run this function."""
 
-
+# %% ../nbs/01_workers.ipynb #5e3b201e
 def _obstacle(function):
     """Why another process could not import a function, or ''."""
     module, name = getattr(function, '__module__', None), getattr(function, '__qualname__', '<')

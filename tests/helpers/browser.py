@@ -23,10 +23,12 @@ def _playwright_chromium():
 
 def chromium() -> str:
     "Path of a Chromium: the system's, else Playwright's, else one installed now; RuntimeError says why there is none."
-    found = lambda: (
-        next((p for n in NAMES if (p := shutil.which(n))), None)
-        or (p if os.path.exists(p := _playwright_chromium()) else None)
-    )
+
+    def found():
+        there = [path for name in NAMES if (path := shutil.which(name))]
+        own = _playwright_chromium() if not there else ''
+        return there[0] if there else own if os.path.exists(own) else None
+
     if path := found():
         return path
     tries = [[sys.executable, '-m', 'playwright', 'install', 'chromium']]
@@ -114,10 +116,22 @@ def jupyterlab(root: Path, pythonpath: Path, wait=60):
             server.kill()
 
 
-_IDLE = "() => { const k = window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel; return k?.connectionStatus === 'connected' && k?.status === 'idle' }"
-_ERRORS = """() => jupyterapp.shell.currentWidget.content.widgets.filter(c => c.model.type === 'code').flatMap(c =>
-  Array.from({length: c.model.outputs.length}, (_, i) => c.model.outputs.get(i).toJSON()).filter(o => o.output_type === 'error')
-  .map(o => c.model.sharedModel.source.split('\\n')[0] + ': ' + o.ename + ': ' + o.evalue))"""
+_IDLE = """() => {
+  const k = window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel;
+  return k?.connectionStatus === 'connected' && k?.status === 'idle' }"""
+_ERRORS = """() => jupyterapp.shell.currentWidget.content.widgets
+  .filter(c => c.model.type === 'code').flatMap(c =>
+    Array.from({length: c.model.outputs.length}, (_, i) => c.model.outputs.get(i).toJSON())
+    .filter(o => o.output_type === 'error')
+    .map(o => c.model.sharedModel.source.split('\\n')[0] + ': ' + o.ename + ': ' + o.evalue))"""
+_RUN_ALL = """() => {
+  window.ranAll = false;
+  jupyterapp.commands.execute('notebook:run-all-cells').then(() => window.ranAll = true) }"""
+_SCROLL = """async text => {
+  const n = jupyterapp.shell.currentWidget.content;
+  const code = c => c.model.type === 'code' && c.model.sharedModel.source.includes(text);
+  const i = n.widgets.findIndex(code);
+  n.activeCellIndex = i; await n.scrollToItem(i, 'start') }"""
 
 
 def run_notebook(page, url: str, path: str, timeout=90):
@@ -137,9 +151,7 @@ def run_notebook(page, url: str, path: str, timeout=90):
             raise RuntimeError('the kernel did not become idle')
         idle_since = (idle_since or time.monotonic()) if page.evaluate(_IDLE) else None
         page.wait_for_timeout(150)
-    page.evaluate(
-        "() => { window.ranAll = false; jupyterapp.commands.execute('notebook:run-all-cells').then(() => window.ranAll = true) }"
-    )
+    page.evaluate(_RUN_ALL)
     page.wait_for_function('() => window.ranAll', timeout=timeout * 1000)
     if errors := page.evaluate(_ERRORS):
         raise AssertionError(f'{path}: ' + errors[0])
@@ -148,16 +160,21 @@ def run_notebook(page, url: str, path: str, timeout=90):
 
 def show_cell(page, source: str, selector: str):
     "Scroll to the cell whose source holds `source`, wait until `selector` is there, and return its locator."
-    page.evaluate(
-        """async text => { const n = jupyterapp.shell.currentWidget.content, i = n.widgets.findIndex(c => c.model.type === 'code' && c.model.sharedModel.source.includes(text));
-        n.activeCellIndex = i; await n.scrollToItem(i, 'start') }""",
-        source,
-    )
+    page.evaluate(_SCROLL, source)
     found = page.locator(selector).first
     found.wait_for(state='visible', timeout=20_000)
     found.scroll_into_view_if_needed()
     page.wait_for_timeout(500)
     return found
+
+
+def use_theme(page, name: str):
+    "Change JupyterLab's theme, and wait until it is there."
+    page.evaluate(
+        "name => jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name
+    )
+    page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=name)
+    page.wait_for_timeout(1000)
 
 
 def drag(page, slider, by: float):

@@ -244,3 +244,53 @@ def make(kind, folder):
     "Make one kind of file in a folder and return its path."
     name, maker = KINDS[kind]
     return Path(maker(Path(folder) / name))
+
+
+def film(n=24, height=96, width=128, seed=0):
+    "A square that crosses a picture of coarse noise, n times uint8 H x W x 3."
+    noise = np.random.default_rng(seed).integers(60, 180, (height // 8, width // 8, 3))
+    back = np.kron(noise, np.ones((8, 8, 1), int)).astype(np.uint8)
+    for i in range(n):
+        image = back.copy()
+        x = (5 * i) % (width - 24)
+        image[30:54, x : x + 24] = 230, 60, 40
+        yield image
+
+
+def coded(path, images, codec='libx264', pix_fmt='yuv420p', rate=25, times=None, sar=None, **how):
+    "Encode images; `how` may hold matrix (nine int32), options, form and muxer (options)."
+    options = how.get('options', {})
+    with av.open(
+        str(path), 'w', format=how.get('form'), options=how.get('muxer', {})
+    ) as container:
+        stream = container.add_stream(codec, rate=rate, options=options)
+        images = [np.ascontiguousarray(image) for image in images]
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt = pix_fmt
+        if sar:
+            stream.codec_context.sample_aspect_ratio = sar
+        if 'matrix' in how:
+            stream.set_display_matrix(how['matrix'])
+        if times is not None:
+            stream.codec_context.time_base = Fraction(1, 90000)
+        for i, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, how.get('image', 'rgb24'))
+            if times is not None:
+                frame.pts, frame.time_base = round(90000 * times[i]), Fraction(1, 90000)
+            for name, value in how.get('tags', {}).items():
+                setattr(frame, name, value)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return Path(path)
+
+
+def container(path, kind, images=None):
+    "The film in a container: mp4, fragmented, mkv, avi or ts."
+    form = dict(mp4='mp4', fragmented='mp4', mkv='matroska', avi='avi', ts='mpegts')[kind]
+    muxer = {'movflags': 'faststart'} if kind == 'mp4' else {}
+    if kind == 'fragmented':
+        muxer = {'movflags': 'frag_keyframe+empty_moov'}
+    codec = 'mpeg4' if kind == 'avi' else 'libx264'
+    options = {'g': '8', 'b': '3M'} if kind == 'avi' else {'g': '8', 'crf': '18'}
+    images = list(images or film(48))
+    return coded(path, images, codec=codec, form=form, muxer=muxer, options=options)
