@@ -16,7 +16,7 @@ import pytest
 from helpers.corpus import make_corpus
 from helpers.videos import SAMPLE
 from threedad import corpus
-from threedad.core import StoreError, VideoError, read_json, write_json
+from threedad.core import FileError, StoreError, read_json, write_json
 from threedad.corpus import Store, preprocess
 from threedad.storefiles import crops_file, row_file
 
@@ -183,25 +183,48 @@ def test_two_writers_make_the_store_of_one(store, table, tmp_path):
     assert digest(tmp_path / 's') == digest(store.path)
 
 
-@pytest.mark.parametrize('why', ['Killed', 'MemoryError', 'took too long'])
-def test_what_failed_for_a_passing_reason_is_tried_again(copy, table, store, why):
-    whole, i = digest(copy), one_ok(copy)
-    path = table.path[table.video_id == i].iloc[0]
+PASSING = {
+    'out of memory': MemoryError(),
+    'disk full': OSError(28, 'No space left on device'),
+    'temporary file gone': FileNotFoundError(2, 'No such file or directory'),
+}
 
+
+@pytest.mark.parametrize('why', PASSING)
+def test_what_failed_for_a_passing_reason_is_tried_again(copy, table, monkeypatch, why):
     def broken(*args, **kwargs):
-        raise MemoryError if why == 'MemoryError' else VideoError(path, why)
+        raise PASSING[why]
 
+    failed_once_then_mended(copy, table, monkeypatch, 'analyse', broken)
+
+
+def test_a_killed_worker_costs_one_try(copy, table, monkeypatch):
+    def killed(function, jobs, workers, timeout):
+        for job in jobs:
+            dies = job['video_id'] == one_ok(copy)
+            yield (job, None, 'died (signal 9)') if dies else (job, function(job), '')
+
+    failed_once_then_mended(copy, table, monkeypatch, 'pooled', killed)
+
+
+def failed_once_then_mended(copy, table, monkeypatch, name, broken):
+    whole, i = digest(copy), one_ok(copy)
     crops_file(copy, i).unlink()
-    real, corpus.analyse = corpus.analyse, broken
-    try:
-        preprocess(table, copy, workers=0, progress=False)
-    finally:
-        corpus.analyse = real
-    assert Store(copy).videos.set_index('video_id').status[i] != 'ok'
+    with monkeypatch.context() as patch:
+        patch.setattr(corpus, name, broken)
+        first = preprocess(table, copy, workers=int(name == 'pooled'), progress=False)
+    assert first.videos.set_index('video_id').status[i] == 'corrupt'
     again = preprocess(table, copy, workers=0, progress=False)
-    state = again.videos.set_index('video_id').status[i]
-    assert state == 'ok' or why == 'took too long'
-    assert digest(copy) == whole or why == 'took too long'
+    assert again.videos.set_index('video_id').status[i] == 'ok'
+    assert digest(copy) == whole
+
+
+def test_what_a_file_is_at_fault_for_is_not_tried_again(copy, table, monkeypatch):
+    tried = []
+    monkeypatch.setattr(corpus, 'pooled', lambda f, jobs, *a: tried.extend(jobs) or iter(()))
+    preprocess(table, copy, workers=1, progress=False)
+    status = Store(copy).videos.set_index('video_id').status
+    assert {j['video_id'] for j in tried} == set(status.index[status == 'unreadable'])
 
 
 def test_a_changed_file_is_done_again(tmp_path):
@@ -222,13 +245,13 @@ def test_a_changed_file_is_done_again(tmp_path):
         (lambda s: shutil.rmtree(s), 'not a folder'),
         (lambda s: (s / 'store.json').unlink(), 'no store.json'),
         (lambda s: (s / 'store.json').write_text('{'), 'store.json'),
-        (lambda s: write_json(dict(schema=99), s / 'store.json'), 'schema'),
+        (lambda s: write_json(dict(schema=99), s / 'store.json'), 'names no settings'),
         (lambda s: cut(s / 'videos.parquet'), 'videos.parquet'),
     ],
 )
 def test_what_is_no_store_is_named(copy, change, cause):
     change(copy)
-    with pytest.raises(StoreError, match=cause):
+    with pytest.raises((StoreError, FileError), match=cause):
         assert len(Store(copy).videos)
 
 

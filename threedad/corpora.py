@@ -75,6 +75,9 @@ def path_text(path: str | bytes | os.PathLike) -> str:
 
     Args:
         path: a path; bytes of its name that are not UTF-8 are written out as `\\udcXX`.
+
+    Returns:
+        the path with every byte that is not UTF-8 written as `\\udcXX`.
     """
     return os.fsdecode(path).encode('utf-8', 'backslashreplace').decode()
 
@@ -84,6 +87,9 @@ def file_of(text: str) -> str:
 
     Args:
         text: a path as a table holds it.
+
+    Returns:
+        the path as the system knows it.
     """
     if os.path.lexists(text):
         return text
@@ -97,6 +103,9 @@ def distinct_ids(ids: Iterable[str], suffixes: Iterable[str]) -> list[str]:
         ids: one per video, without the suffix of its file.
         suffixes: of the files; added to an id that two videos share, and a number where both
             share that too.
+
+    Returns:
+        one id per video, in the same order.
     """
     ids = [''.join(c if c.isprintable() else '_' for c in i) for i in ids]
     twice, taken = Counter(ids), set()

@@ -334,6 +334,9 @@ def jpegs_of(file: Path, frames: np.ndarray | list | int | None = None) -> list[
         file: the crops' file.
         frames: frame numbers; all if left out.
 
+    Returns:
+        one JPEG file per frame, in the order asked for.
+
     Raises:
         StoreError: if a frame has no face, or the file is missing or damaged.
     """
@@ -360,6 +363,7 @@ class _Tables:
 
         Raises:
             StoreError: if it is not a finished store.
+            FileError: if its store.json is damaged.
         """
         self.path = Path(path)
         self.info = _store_info(self.path)  # schema, library version, settings
@@ -465,6 +469,9 @@ def html_summary(title: str, facts: dict) -> str:
     Args:
         title: what it is.
         facts: names and values.
+
+    Returns:
+        HTML of a table with two columns.
     """
     rows = ''.join(
         f'<tr><th style="text-align:left">{html.escape(str(k))}</th>'

@@ -34,8 +34,11 @@ def file_stem(video_id: str) -> str:
 
     Args:
         video_id: its id.
+
+    Returns:
+        at most 89 plain characters that differ between ids and never begin with a dot.
     """
-    safe = re.sub(r'[^A-Za-z0-9._+-]+', '_', video_id)[-80:]
+    safe = re.sub(r'[^A-Za-z0-9._+-]+', '_', video_id)[-80:].lstrip('.')
     return f'{safe}-{hashlib.sha1(video_id.encode()).hexdigest()[:8]}'
 
 # %% ../nbs/33_storefiles.ipynb #6762a42a
@@ -45,6 +48,9 @@ def crops_file(store: str | os.PathLike, video_id: str) -> Path:
     Args:
         store: folder of the store.
         video_id: its id.
+
+    Returns:
+        a Parquet file in the folder `crops`.
     """
     return Path(store) / 'crops' / f'{file_stem(video_id)}.parquet'
 
@@ -55,6 +61,9 @@ def row_file(store: str | os.PathLike, video_id: str) -> Path:
     Args:
         store: folder of the store.
         video_id: its id.
+
+    Returns:
+        a JSON file in the folder `rows`.
     """
     return Path(store) / 'rows' / f'{file_stem(video_id)}.json'
 
@@ -68,6 +77,9 @@ def leftovers(store: str | os.PathLike, video_ids: Iterable[str]) -> list[Path]:
     Args:
         store: folder of the store.
         video_ids: of the videos that may have been worked on.
+
+    Returns:
+        the files; nothing that the library did not name.
     """
     store, stems = Path(store), {file_stem(i)[:40] for i in video_ids}
     tables, found = {'videos', 'trajectories', 'store', 'threedad-writer'}, []
@@ -95,6 +107,9 @@ def writing(store: str | os.PathLike, patience: float = 2.0) -> Iterator[None]:
     Args:
         store: folder of the store; it must exist.
         patience: seconds to wait before saying for whom.
+
+    Yields:
+        nothing; the store is locked until the block ends.
     """
     store = Path(store)
     lock, note = FileLock(store / 'threedad.lock'), store / 'threedad-writer.json'
@@ -154,6 +169,9 @@ def trajectory_sha256(table: pd.DataFrame) -> str:
 
     Args:
         table: one row per frame.
+
+    Returns:
+        64 hexadecimal digits.
     """
     digest = hashlib.sha256()
     for name in table.columns.drop('video_id'):
@@ -168,6 +186,9 @@ def row_sha256(row: dict) -> str:
 
     Args:
         row: of the video table.
+
+    Returns:
+        64 hexadecimal digits, or 'not a row' where a number is missing.
     """
     try:
         numbers = [int(row[c]) for c in _WHOLE] + [repr(float(row['fps'])), bool(row['retry'])]
@@ -183,6 +204,9 @@ def read_or_none(file: Path, columns: Iterable[str]) -> pd.DataFrame | None:
     Args:
         file: a Parquet file.
         columns: that it must have.
+
+    Returns:
+        the table, or None.
     """
     try:
         df = read_table(file)
@@ -202,6 +226,9 @@ def finished_rows(store: Path) -> dict[str, dict]:
 
     Args:
         store: folder of the store.
+
+    Returns:
+        rows as `preprocess` wrote them; damaged ones are left out.
     """
     rows = {}
     for file in sorted((store / 'rows').glob('[!.]*.json')):
@@ -220,6 +247,9 @@ def known_rows(store: Path) -> dict[str, dict]:
 
     Args:
         store: folder of the store.
+
+    Returns:
+        rows of the video table.
     """
     table = read_or_none(store / 'videos.parquet', _TABLES['videos.parquet'])
     merged = [] if table is None else table.to_dict('records')
@@ -234,6 +264,9 @@ def known_trajectories(store: Path) -> dict[str, pd.DataFrame]:
 
     Args:
         store: folder of the store.
+
+    Returns:
+        one table per video.
     """
     table = read_or_none(store / 'trajectories.parquet', ['video_id', 'frame'])
     parts = {} if table is None else dict(iter(table.groupby('video_id', sort=False)))

@@ -1,4 +1,7 @@
-"Makers of good, odd and broken videos: `make(kind, folder)` for any kind in KINDS. The face is the synthetic person of the sample clip."
+"""Makers of good, odd and broken videos: `make(kind, folder)` for any kind in KINDS.
+
+The face is the synthetic person of the sample clip.
+"""
 
 import functools
 from fractions import Fraction
