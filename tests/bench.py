@@ -1,6 +1,7 @@
-"""Speed, measured side by side in one process: `make bench`. Prints a table; ratios are what to compare between machines."""
+"""Speed, measured side by side in one process (`make bench`): a table of ratios."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +132,7 @@ def tracking_480p():
     "Whole videos of 854 x 480, decoding and start included: one process, then two on two copies."
     import cv2, shutil, tempfile
     from threedad.workers import pooled
-    from threedad.tracking import _track_into, track
+    from threedad.tracking import track, track_into
 
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -153,7 +154,7 @@ def tracking_480p():
             for i in range(1, 7)
         ]
         ends = []
-        for _ in _pool(_track_into, jobs, 2, 600):
+        for _ in pooled(track_into, jobs, 2, 600):
             ends.append(time.perf_counter())
         two = (
             (len(ends) - 2) * n / (ends[-1] - ends[1])
@@ -248,7 +249,7 @@ def detector():
     for preset, side in (("tiny", 136), ("paper", 224)):
         net, clips = Detector(preset).eval(), torch.rand(2, 4, 3, side, side)
         with torch.no_grad():
-            t = seconds(lambda: net.score(clips), 2) / 2
+            t = seconds(partial(net.score, clips), 2) / 2
         base = base or t
         rows.append((f"score a clip, {preset}", f"{1 / t:.1f} clips/s", f"{t / base:.1f} x tiny"))
     return rows

@@ -1,4 +1,4 @@
-"Degradations: every level against a definition written anew, the same seed the same bytes, and the encoder's own word for its settings."
+"""Degradations: each level against a definition written anew, seeds, the encoder's settings."""
 
 import math
 
@@ -134,7 +134,7 @@ def test_noise_is_what_is_left_of_a_gaussian_between_black_and_white(level):
     for c, (cb, cr) in enumerate(((0, 1.402), (0.344136, 0.714136), (1.772, 0))):
         s = math.sqrt(luma**2 + (cb**2 + cr**2) * chroma**2)
         second = (
-            quad(lambda x: x * x * norm.pdf(x, 0, s), -128, 127)[0]
+            quad(lambda x, s: x * x * norm.pdf(x, 0, s), -128, 127, args=(s,))[0]
             + 128**2 * norm.cdf(-128, 0, s)
             + 127**2 * norm.sf(127, 0, s)
         )
@@ -168,7 +168,9 @@ def test_pixelation_goes_through_so_few_pixels(level):
         hi = np.minimum(lo + 1, len(a) - 1)
         return a[lo] + (x - lo)[:, None, None] * (a[hi] - a[lo])
 
-    both = lambda a, h, w: linear(linear(a, h).swapaxes(0, 1), w).swapaxes(0, 1)
+    def both(a, h, w):
+        return linear(linear(a, h).swapaxes(0, 1), w).swapaxes(0, 1)
+
     small = both(image.astype(float), 120 // factor, 180 // factor)
     out = distort([image], 'pixelation', level)[0]
     assert np.abs(out - both(small, 120, 180)).max() < 2.5

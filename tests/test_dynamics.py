@@ -36,7 +36,11 @@ def made(time, frame=None, video_id='v', **columns):
 
 def talking(n=120, fps=30, seed=0, video_id='v', noise=0.05):
     g, t = np.random.default_rng(seed), np.arange(n) / fps
-    wave = lambda: np.sin(2 * np.pi * (g.uniform(0.3, 1) * t + g.random())) + g.normal(0, noise, n)
+
+    def wave():
+        turns = g.uniform(0.3, 1) * t + g.random()
+        return np.sin(2 * np.pi * turns) + g.normal(0, noise, n)
+
     return made(
         t,
         video_id=video_id,

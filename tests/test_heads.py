@@ -130,7 +130,10 @@ def test_arrays_survive(tmp_path, protocol):
 def bfm_files(model, marks, tmp_path_factory):
     "The shipped head as a file of 3DDFA_V2, more components than are read."
     folder, g = tmp_path_factory.mktemp("bfm"), rng(7)
-    flat = lambda B: (EYES * B).reshape(len(B), -1).T.astype(np.float32)
+
+    def flat(B):
+        return (EYES * B).reshape(len(B), -1).T.astype(np.float32)
+
     d = dict(
         u=(EYES * model.mean).reshape(-1, 1),
         w_shp=np.c_[flat(model.identity) / 1e5, np.zeros((3 * len(model.mean), 5), np.float32)],

@@ -1,4 +1,7 @@
-"""The tracker against mediapipe itself, on a frame this project rendered (golden/mediapipe.npz: FaceLandmarker in image mode on golden/face.png)."""
+"""The tracker against mediapipe itself, on a frame that this project rendered.
+
+golden/mediapipe.npz holds what FaceLandmarker says in image mode of golden/face.png.
+"""
 
 from pathlib import Path
 

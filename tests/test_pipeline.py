@@ -1,4 +1,7 @@
-"""Stages that are not done twice; and, slowly, the whole road and its control (data/demo is used again if `make demo` has been run)."""
+"""Stages that are not done twice; and, slowly, the whole road and its control.
+
+The slow tests use data/demo again if `make demo` has been run.
+"""
 
 import pytest
 

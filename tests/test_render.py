@@ -104,9 +104,11 @@ def test_a_frame_drawn_again(model):
         model.vertices(identity=g.normal(size=40)),
         g.integers(60, 200, (32, 32, 3), dtype=np.uint8),
     )
-    at = lambda yaw: project(
-        X, 50.0, euler_to_matrix(np.radians(yaw), 0, 0), np.array([112.0, 116.0])
-    ).astype(np.float32)
+
+    def at(yaw):
+        turned = euler_to_matrix(np.radians(yaw), 0, 0)
+        return project(X, 50.0, turned, np.array([112.0, 116.0])).astype(np.float32)
+
     painted = (224, 224), Surface(model.uv, known), FLAT_LIGHT
     frame, _ = render(at(30), model.faces, *painted)
     same, alpha = rerender(frame, at(30), at(30), model)
@@ -120,7 +122,7 @@ def test_a_frame_drawn_again(model):
 
 
 def test_150_frames_a_second(model):
-    "Textured, shaded, 224 px, one core: processor time, the best of forty frames, so that a busy machine does not decide."
+    "Textured, shaded, 224 px, one core: processor time, the best of forty frames."
     p = project(model.mean, 54.0, euler_to_matrix(0.4, 0.1, 0), np.array([112.0, 116.0])).astype(
         np.float32
     )

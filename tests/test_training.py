@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np, pandas as pd, pytest, torch
 from safetensors import safe_open
 from threedad.core import CheckpointError, UsageError
-from threedad.detector import Detector, checkpoint_info
+from threedad.detector import checkpoint_info
 from threedad.training import PREDICTION_COLUMNS, predict, train
 
 SMALL = dict(

@@ -7,6 +7,7 @@ __all__ = ['clip_frames', 'clip_table', 'ClipDataset']
 
 # %% ../nbs/35_clips.ipynb #8fff3cc5
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,7 @@ def _some(n, most):
 # %% ../nbs/35_clips.ipynb #c59f123d
 def clip_table(
     store: Store,
-    video_ids: list | None = None,
+    video_ids: Sequence[str] | None = None,
     clips_per_video: int | None = None,
     length: int = CLIP,
     stride: int = 8,
@@ -169,7 +170,7 @@ class ClipDataset(_Items):
     def __init__(
         self,
         store: Store | str | os.PathLike,
-        video_ids: list | None = None,
+        video_ids: Sequence[str] | None = None,
         size: int | None = None,
         clips_per_video: int | None = None,
         length: int = CLIP,

@@ -14,16 +14,7 @@ from typing import Any, Callable, Iterable, Iterator
 
 import pandas as pd
 
-from threedad.core import (
-    FAKE,
-    REAL,
-    StoreError,
-    ThreedadError,
-    UsageError,
-    natural_key,
-    read_json,
-    read_table,
-)
+from .core import FAKE, REAL, StoreError, UsageError, natural_key, read_json, read_table
 
 # %% ../nbs/30_corpora.ipynb #9a78b2e4
 UNKNOWN = -1

@@ -10,6 +10,7 @@ __all__ = ['NOTICE', 'MEASURED', 'DEFAULT_DETECTOR', 'load_detector', 'is_shippe
 import functools
 import os
 from collections.abc import Sequence
+from typing import Any
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def score_clips(detector: Detector, crops: Sequence, progress: bool = False) -> 
         P(fake) of every clip of `clip_frames(n)`, float32.
     """
     clips = clip_frames(len(crops), detector.config.frames)
-    about = dict(desc='score', total=len(crops), unit='frame', disable=not progress)
+    about: Any = dict(desc='score', total=len(crops), unit='frame', disable=not progress)
     with progress_bar(**about) as bar:
         return detector.score_frames(_Crops(crops, detector.config.texture_size, bar), clips)
 

@@ -135,9 +135,10 @@ class CropShard(Sequence):
         Raises:
             StoreError: if it is missing or damaged.
         """
-        self.path, small, self._starts = Path(path), *_read_index(path)
+        self.path = Path(path)
+        small, self._starts = _read_index(path)
         self.frames = small['frame'].to_numpy()
-        self.matrices = np.array(small['matrix'].to_pylist(), float).reshape(-1, 2, 3)
+        self.matrices = np.array(small['matrix'].to_pylist(), np.float64).reshape(-1, 2, 3)
         self._group, self._jpegs = -1, []
 
     def __len__(self) -> int:

@@ -115,8 +115,7 @@ def _head(model, offsets):
     """The `_Head` of a model, deforming by expression."""
     ok = model.landmark_ok
     if not ok.any():
-        says = 'this head model has no place for the landmarks of the tracker'
-        raise UsageError(f'{says}, so it cannot be fitted')
+        raise UsageError('this head model has no place for the landmarks of the tracker')
     mean, person = model.landmark_basis('mean'), model.landmark_basis('identity')
     if offsets:
         shift, modes = _habits()
@@ -218,12 +217,8 @@ def _put_pose(columns, Y, root):
 class _Linear:
     """The projection around a state, in standard deviations of a landmark."""
 
-    Jr: (
-        np.ndarray
-    )  # T x 2 x L x (p + 1), of what belongs to a frame; the last column is the residual
-    K: (
-        np.ndarray
-    )  # T x 2 x L x Q, of what belongs to the person; no columns where the person is known
+    Jr: np.ndarray  # T x 2 x L x (p + 1), by what belongs to a frame; last column: residual
+    K: np.ndarray  # T x 2 x L x Q, by what belongs to the person; Q is 0 where that is known
     root: np.ndarray  # T x L, one over the standard deviation of a landmark in pixels
     sR: np.ndarray  # T x 3 x 3, rotation times scale
     distance: np.ndarray  # T x L, of landmark and model, pixels

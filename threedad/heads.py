@@ -9,7 +9,9 @@ __all__ = ['read_pickle', 'load_mean_std', 'load_bfm', 'load_blendshapes']
 import functools
 import os
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -156,9 +158,9 @@ def load_mean_std(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         FileError: if the file holds anything else.
     """
-    d = _read_npz(path) if Path(path).suffix == '.npz' else read_pickle(path)
+    d: Any = _read_npz(path) if Path(path).suffix == '.npz' else read_pickle(path)
     try:
-        mean, std = np.asarray(d['mean'], float).ravel(), np.asarray(d['std'], float).ravel()
+        mean, std = (np.array(d[k], np.float64).ravel() for k in ('mean', 'std'))
     except (TypeError, KeyError, ValueError) as e:
         raise FileError(path, 'holds no mean and std') from e
     found = f'found {len(mean)} and {len(std)}'
@@ -426,7 +428,7 @@ def _named_shapes(shapes, neutral):
 def load_blendshapes(
     neutral: str | Path,
     shapes: str | Path | dict,
-    people: str | Path | list = (),
+    people: str | Path | Sequence = (),
     landmarks=None,
     seed: int = 0,
 ) -> MorphableModel:

@@ -52,7 +52,8 @@ def check_image(image: np.ndarray) -> np.ndarray:
     """
     if isinstance(image, (str, os.PathLike)):
         raise UsageError(f'a picture is an array, not a path ({image}): read_frames opens videos')
-    shape, kind = getattr(image, 'shape', ()), getattr(image, 'dtype', type(image).__name__)
+    shape: tuple = getattr(image, 'shape', ())
+    kind = getattr(image, 'dtype', type(image).__name__)
     if len(shape) != 3 or shape[2] != 3 or min(shape) < 1 or kind != np.uint8:
         size = f' of {" x ".join(map(str, shape))}' if shape else ''
         raise UsageError(f'a picture is uint8 H x W x 3 RGB, not {kind}{size}')

@@ -10,6 +10,7 @@ __all__ = ['LANDMARKS_68', 'HeadMesh', 'LandmarkedHead', 'LinearHead', 'Morphabl
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from fastcore.basics import patch
@@ -275,7 +276,7 @@ def _load(path: str) -> MorphableModel:
     try:
         with np.load(path, allow_pickle=False) as z:
             d = {k: z[k] for k in z.files}
-        names = {k: [str(n) for n in d.pop(k)] for k in ('action_names', 'region_names')}
+        names: Any = {k: [str(n) for n in d.pop(k)] for k in ('action_names', 'region_names')}
         info = {k: float(d.pop(k)) for k in ('identity_explained', 'expression_explained')}
         model = MorphableModel(**{k: _widened(v) for k, v in d.items()}, **names, info=info)
         _place_68(model)
@@ -324,7 +325,8 @@ def mirror_coefficients(self: MorphableModel, name: str, c) -> np.ndarray:
         return c[..., _other_side(self.action_names)]
     basis = getattr(self, name)
     flat = basis.reshape(len(basis), basis.shape[1] * 3).astype(np.float64)
-    return c @ (self.mirrored(basis).reshape(flat.shape) @ np.linalg.pinv(flat))
+    other = self.mirrored(basis)  # type: ignore[attr-defined]
+    return c @ (other.reshape(flat.shape) @ np.linalg.pinv(flat))
 
 # %% ../nbs/02_morphable.ipynb #3bbca1dd
 def euler_to_matrix(yaw, pitch, roll) -> np.ndarray:

@@ -7,7 +7,7 @@ __all__ = ['compiled', 'Buffers', 'rasterize', 'interpolate', 'weld', 'vertex_no
            'normal_image', 'pncc_image', 'region_image']
 
 # %% ../nbs/04_raster.ipynb #aaa84305
-from typing import Callable, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def compiled(f: Callable) -> Callable:
     """
     import numba
 
-    options = dict(error_model='numpy', boundscheck=False, nogil=True)
+    options: Any = dict(error_model='numpy', boundscheck=False, nogil=True)
     if '__file__' not in globals():
         return numba.njit(**options)(f)
     try:

@@ -450,6 +450,14 @@ def _talking_head_style(s):
     """Careless work moves more smoothly."""
     return Style(s, -0.1 - 0.7 * s)
 
+# %% ../nbs/27_reenactment.ipynb #7a11b0a7
+def _row_of_still(recorded, at):
+    """The row of coefficients that belongs to frame `at`."""
+    rows = np.flatnonzero(recorded.frame == at)
+    if not len(rows):
+        raise UsageError(f'frame {at}, the still of a talking head, has no coefficients')
+    return int(rows[0])
+
 # %% ../nbs/27_reenactment.ipynb #bac49a3d
 def talking_head(
     still: np.ndarray,
@@ -482,9 +490,7 @@ def talking_head(
     style = style_of(_talking_head_style, strength, temporal)
     plan = plan_of(trajectory, seed, model)
     recorded = plan.shown
-    if at not in recorded.frame:
-        raise UsageError(f'frame {at}, the still of a talking head, has no coefficients')
-    row = int(np.flatnonzero(recorded.frame == at)[0])
+    row = _row_of_still(recorded, at)
     prepared = _still_of(still, row, plan, style.strength)
     played = driver_at(driver, recorded.time, plan.model)
     shown = _driven_head(recorded, row, played, style.strength)

@@ -74,10 +74,9 @@ FLAT_LIGHT = Light(
 )
 
 # %% ../nbs/05_render.ipynb #d8a2039f
-_GATHERED = np.float32(
-    [0.886227] + 3 * [1.023328] + 2 * [0.858086] + [0.743125, 0.858086, 0.429043]
-)
-_GATHERED = _GATHERED[:, None]
+_GATHERED = np.array(
+    [0.886227] + 3 * [1.023328] + 2 * [0.858086] + [0.743125, 0.858086, 0.429043], np.float32
+)[:, None]
 
 # %% ../nbs/05_render.ipynb #d328e3cd
 @compiled
@@ -548,8 +547,8 @@ def unwrap(
     known = np.c_[points, vertex_normals(points, model.faces, image=True)]
     where = interpolate(layout, model.faces, known)
     x, y = where[..., 0], where[..., 1]
-    edge = dict(borderMode=cv2.BORDER_REPLICATE)
-    texture = cv2.remap(frame, x - 0.5, y - 0.5, cv2.INTER_LINEAR, **edge)
+    where_x, where_y = x - 0.5, y - 0.5
+    texture = cv2.remap(frame, where_x, where_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     (H, W), slack = frame.shape[:2], 0.02 * np.ptp(points[:, 0])
     front = _front_depth(points, model.faces, (H, W), x, y) < where[..., 2] + slack
     seen = layout.mask & front & (x > 0) & (y > 0) & (x < W) & (y < H)
@@ -585,7 +584,7 @@ def rerender(
     texture, seen = unwrap(frame, points, model, size)
     p = np.asarray(target, np.float32) * np.float32(k)
     buffers = rasterize(p, model.faces, H * k, W * k)
-    normals, seen = np.tile(np.float32([0, 0, 1]), (len(p), 1)), seen[..., None]
+    normals, seen = np.tile(np.array([0, 0, 1], np.float32), (len(p), 1)), seen[..., None]
     drawn = []
     for t in (to_linear(texture) * seen, np.repeat(seen, 3, 2)):
         image = shade(buffers, model.faces, normals, Surface(model.uv, t), FLAT_LIGHT)[..., :3]

@@ -97,7 +97,7 @@ def video_pictures(verdict: Verdict, n: int = 8) -> list[list[np.ndarray]]:
     Returns:
         three rows of uint8 H x W x 3: crops, landmarks on them, fitted heads.
     """
-    a, model = verdict.face_video, MorphableModel.load()
+    a, model = _seen(verdict), MorphableModel.load()
     at = np.unique(np.linspace(0, len(a.frames) - 1, n).round().astype(int))
     crops = [decode_crop(a.crops[k]) for k in at]
     tracked = a.track.points[np.searchsorted(a.track.frame, a.frames[at])]
@@ -170,13 +170,14 @@ def _captioned(rows, times):
     return [list(map(_picture, *both)) for both in zip(rows, captions)]
 
 # %% ../nbs/81_report.ipynb #810e7e0e
-def _require_verdict(verdict):
-    """Refuse what no report can be made of."""
+def _seen(verdict):
+    """What was seen of the face of a verdict; what no report can be made of is refused."""
     if not isinstance(verdict, Verdict):
         kind = type(verdict).__name__
         raise UsageError(f'a report needs the Verdict that `detect` returns, not {kind}')
     if verdict.face_video is None:
         raise UsageError('a report needs the verdict itself, not its JSON')
+    return verdict.face_video
 
 # %% ../nbs/81_report.ipynb #13430e04
 def report(verdict: Verdict, path: str | os.PathLike, columns: tuple = COLUMNS) -> Path:
@@ -196,8 +197,7 @@ def report(verdict: Verdict, path: str | os.PathLike, columns: tuple = COLUMNS) 
     """
     from threedad.plots import trajectory_figure
 
-    _require_verdict(verdict)
-    path, a = check_output(path, PAGES), verdict.face_video
+    a, path = _seen(verdict), check_output(path, PAGES)
     rows = video_pictures(verdict)
     at = np.linspace(0, len(a.frames) - 1, len(rows[0])).round().astype(int)
     times = a.track.time[np.searchsorted(a.track.frame, a.frames[at])]

@@ -24,7 +24,6 @@ from threedad.core import (
     read_table,
     sha256_of,
     write_json,
-    write_table,
 )
 from .corpora import GIVEN_COLUMNS, file_of
 

@@ -9,7 +9,7 @@ __all__ = ['Forgery', 'Plan', 'seen_coefficients', 'plan_of', 'Style', 'style_of
 # %% ../nbs/26_swap.ipynb #686e2104
 import functools, math
 from dataclasses import dataclass, replace
-from typing import Callable
+from typing import Any, Callable
 
 import cv2
 import numpy as np
@@ -227,7 +227,7 @@ def smooth_over_time(values: np.ndarray, sigma: float, frame: np.ndarray) -> np.
     out = np.array(values, np.float64)
     if sigma <= 0.2 or not out.size:
         return out
-    blur = dict(sigmaX=1e-6, sigmaY=sigma, borderType=cv2.BORDER_REFLECT)
+    blur: Any = dict(sigmaX=1e-6, sigmaY=sigma, borderType=cv2.BORDER_REFLECT)
     for run in np.split(np.arange(len(frame)), np.flatnonzero(np.diff(frame) != 1) + 1):
         flat = out[run].reshape(len(run), -1)
         out[run] = cv2.GaussianBlur(flat, (1, 0), **blur).reshape(out[run].shape)

@@ -6,7 +6,7 @@
 __all__ = ['DIFFICULTIES', 'CorpusConfig', 'partner_of', 'person_of', 'sides', 'video_rows', 'half_written', 'synthesize']
 
 # %% ../nbs/29_synthset.ipynb #39b60188
-import contextlib, json, math, os, re, socket, time, warnings
+import contextlib, math, os, re, socket, time, warnings
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType

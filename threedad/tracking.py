@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,6 @@ from .core import FileError, UsageError, VideoError, atomic_path, one_thread
 from .core import progress as progress_bar
 from .workers import pooled
 from .video import Frame, probe, read_frames
-from .landmarks import RIGID
 from .faces import Face, FaceTracker, ShotDetector, group_faces, same_scene
 
 if TYPE_CHECKING:
@@ -266,7 +265,7 @@ class Footage:
         known = self.info.frames or 0
         total = min(known, self.stop or known) or None
         frames = ahead(read_frames(self.path, stop=self.stop, report=self.problems.append))
-        bar = dict(total=total, unit='frame', disable=not self.progress, delay=2)
+        bar: Any = dict(total=total, unit='frame', disable=not self.progress, delay=2)
         with one_thread():
             for frame in progress_bar(frames, Path(self.path).name, **bar):
                 faces = self.tracker(frame.image, self.cuts(frame.image))

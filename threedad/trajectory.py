@@ -119,8 +119,7 @@ class Trajectory(_Arrays):
     Attributes:
         table: one row per tracked frame, `TRAJECTORY_COLUMNS`.
         errors: standard errors, row by row: pose, identity, expression, actions.
-        residuals: T x 478 distances of the landmarks from the model with its actions, inter-ocular
-            distances; NaN where unreliable.
+        residuals: T x 478, eye distances from landmark to model with actions; NaN: unreliable.
         free_identity: T x 40, the identity of each frame (or window) alone.
     """
 
@@ -132,16 +131,12 @@ class Trajectory(_Arrays):
     def __post_init__(self):
         if not isinstance(self.table, pd.DataFrame):
             kind = type(self.table).__name__
-            raise UsageError(
-                f'a Trajectory is made of a table (pandas.DataFrame), not of a {kind}'
-            )
+            raise UsageError(f'a Trajectory is made of a pandas.DataFrame, not of a {kind}')
 
     def __len__(self):
         return len(self.table)
 
     def __repr__(self):
-        if not len(self):
-            return 'Trajectory(no frames)'
         return f'Trajectory({", ".join(f"{k}: {v}" for k, v in _about(self.table).items())})'
 
     def _repr_html_(self):

@@ -1,4 +1,4 @@
-"""Make data/mini: six synthetic people, each real and forged in six ways, with their truth, tracks and fitted trajectories."""
+"""Make data/mini: six synthetic people, real and forged in six ways, tracked and fitted."""
 
 import shutil
 from pathlib import Path

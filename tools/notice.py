@@ -11,7 +11,10 @@ Files under threedad/assets that were made by others or from the work of others,
 """
 
 
-def main(root=Path(__file__).resolve().parents[1]):
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main(root=ROOT):
     listed = json.loads((root / "threedad/assets/assets.json").read_text())
     parts = [
         f"{name}\n    origin:  {a['origin']}\n    licence: {a['licence']}\n    sha256:  {a['sha256']}\n"

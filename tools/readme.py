@@ -7,7 +7,10 @@ import nbformat
 from nbconvert import MarkdownExporter
 
 
-def main(root=Path(__file__).resolve().parents[1]):
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main(root=ROOT):
     nb = nbformat.read(root / "index.ipynb", 4)
     nb.cells = [
         c for c in nb.cells if not re.match(r"#\|\s*(hide|export|default_exp)\b", c.source)

@@ -1,4 +1,7 @@
-"""Make data/sample and the shipped detector from a finished `make demo`: a few test people, whom the detector has not seen."""
+"""Make data/sample and the shipped detector from a finished `make demo`.
+
+The sample is of a few test people, whom the detector has not seen.
+"""
 
 import json
 import shutil
