@@ -1,7 +1,6 @@
 """The fit: every roll, few frames, missing landmarks, wrong types, memory; and the road from pixels to pose."""
 
 import dataclasses
-import os
 import subprocess
 import sys
 import tracemalloc
@@ -20,18 +19,12 @@ from threedad.morphable import MorphableModel
 from threedad.people import Person
 from threedad.performance import Performance
 from threedad.synth import Scene, render_video
-from threedad.tracking import Footage, track as track_video
+from threedad.tracking import track as track_video
 from threedad.trajectory import TRAJECTORY_COLUMNS, Trajectory
 from threedad.video import write_video
 
 ANGLES = ["yaw", "pitch", "roll"]
 EXACT = FitConfig(offsets=False, identity_sigma=0.02)
-CLIPS = Path(
-    os.environ.get("THREEDAD_CLIPS", Path(__file__).resolve().parents[2] / "shared" / "clips")
-)
-MANIFEST = CLIPS / "manifest.csv"
-FILES = pd.read_csv(MANIFEST).path.tolist() if MANIFEST.exists() else []
-REAL = [name for name in FILES if name.startswith("real")]
 
 
 def apart(a, b):
@@ -250,17 +243,3 @@ def test_track_finds_the_true_pose(tmp_path):
         assert len(found) == len(frames)
         errors.append(np.abs(found[ANGLES].to_numpy() - truth[ANGLES].to_numpy()))
     assert (np.median(np.concatenate(errors), axis=0) <= 3).all(), np.median(errors, axis=1)
-
-
-@pytest.mark.skipif(not REAL, reason=f"no clips in {CLIPS}")
-def test_the_model_meets_the_landmarks_of_real_people():
-    """Residuals of every real clip, of its main person."""
-    medians = []
-    for name in REAL:
-        footage = Footage(CLIPS / name, progress=False)
-        for _ in footage:
-            pass
-        table = fit(footage.track(footage.people()[0])).table
-        medians.append(table[["residual", "residual_actions"]].median())
-    clips = pd.DataFrame(medians, REAL)
-    assert (clips.median() <= [0.014, 0.010]).all() and (clips.max() <= 0.02).all(), clips

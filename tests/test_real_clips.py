@@ -94,6 +94,22 @@ def fitted(name):  # the first frames and the whole trajectory
     return [f.image for f in read_frames(CLIPS / name, stop=12)], fit(main_track(name)).table
 
 
+def residuals(names):
+    columns = ['residual', 'residual_actions']
+    return pd.DataFrame([fitted(n)[1][columns].median() for n in names], names)
+
+
+@pytest.mark.parametrize('name', some_and_all(REAL, REAL[::9]))
+def test_the_model_meets_the_landmarks(name):
+    assert (residuals([name]) <= 0.02).all(axis=None)
+
+
+@pytest.mark.slow
+def test_the_model_meets_the_landmarks_of_most_people_closely():
+    found = residuals(REAL)
+    assert (found.median() <= [0.014, 0.010]).all(), found
+
+
 @pytest.mark.parametrize('name', some_and_all(REAL, REAL[:1]))
 def test_every_manipulation_alters_the_face_and_nothing_else(name):
     (frames, table), other = fitted(name), fitted(REAL[REAL.index(name) - 1])
