@@ -46,7 +46,7 @@ synth-bench: setup ## build the benchmark, audit it for shortcuts, score both ba
 	$(BIN)/nbdev_clean --fname nbs/65_benchmark.ipynb
 
 lab: setup ## JupyterLab with the notebooks
-	$(BIN)/jupyter lab index.ipynb
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) index.ipynb
 
 docs: setup ## build the site into docs/_build/html
 	$(BIN)/sphinx-build -q -c docs . docs/_build/html
