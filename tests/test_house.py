@@ -1,4 +1,4 @@
-"""The rules of the house: imports go one way, nothing private crosses a wall, every room has a notebook and a test."""
+"""The rules of the house: which way imports go, what stays private, what has a test, lint."""
 
 import json
 import re
@@ -98,3 +98,17 @@ def test_every_module_has_its_tests(module):
 
 def test_the_picture_of_the_rooms_is_current():
     assert (ROOT / "docs/images/rooms.svg").read_text() == rooms.draw(), "run make export"
+
+
+RULES = {
+    'ruff': ['-m', 'ruff', 'check', 'nbs', 'index.ipynb', 'tests', 'tools', 'threedad'],
+    'format': ['-m', 'ruff', 'format', '--check', 'nbs', 'index.ipynb', 'tests', 'tools'],
+    'cells': ['tools/cells.py'],
+    'types': ['-m', 'mypy'],
+}
+
+
+@pytest.mark.parametrize('rule', RULES)
+def test_make_lint_is_clean(rule):
+    p = subprocess.run([sys.executable, *RULES[rule]], cwd=ROOT, capture_output=True, text=True)
+    assert p.returncode == 0, p.stdout + p.stderr
