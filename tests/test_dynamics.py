@@ -1,8 +1,12 @@
-"""Trajectories at their edges: short, gappy, uneven, constant, incomplete; and cohorts that cannot be compared."""
+"""Statistics of trajectories that are short, gappy or incomplete; cohorts that cannot be compared."""
 
 import warnings
 
-import numpy as np, pandas as pd, pytest
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.trajectories import made, talking
 from threedad.core import UsageError
 from threedad.dynamics import (
     FEATURES,
@@ -16,42 +20,7 @@ from threedad.dynamics import (
     pair_summary,
     same_performance,
 )
-from threedad.trajectory import EXPRESSION_COLUMNS, TRAJECTORY_COLUMNS, Trajectory
-
-
-def made(time, frame=None, video_id='v', **columns):
-    time = np.asarray(time, float)
-    known = (
-        dict(
-            video_id=video_id,
-            frame=np.arange(len(time)) if frame is None else np.asarray(frame),
-            time=time,
-        )
-        | columns
-    )
-    return Trajectory(
-        pd.DataFrame({c: known.get(c, np.zeros(len(time))) for c in TRAJECTORY_COLUMNS})
-    )
-
-
-def talking(n=120, fps=30, seed=0, video_id='v', noise=0.05):
-    g, t = np.random.default_rng(seed), np.arange(n) / fps
-
-    def wave():
-        turns = g.uniform(0.3, 1) * t + g.random()
-        return np.sin(2 * np.pi * turns) + g.normal(0, noise, n)
-
-    return made(
-        t,
-        video_id=video_id,
-        scale=100 + wave(),
-        **{c: 8 * wave() for c in ('yaw', 'pitch', 'roll')},
-        **{c: wave() for c in EXPRESSION_COLUMNS},
-        identity_drift=0.3 + 0.01 * wave(),
-        residual=0.01 + 0.001 * np.abs(wave()),
-        jawOpen=np.abs(wave()),
-        eyeBlinkLeft=np.abs(wave()) ** 8,
-    )
+from threedad.trajectory import Trajectory
 
 
 @pytest.fixture(autouse=True)
@@ -82,16 +51,6 @@ def test_too_short_to_differentiate(n):
         t.spectrum()
     with pytest.raises(UsageError, match='needs 8 frames'):
         t.pose_correlation()
-
-
-def test_one_frame_is_its_own_grid():
-    r = made([0.5], frame=[12], yaw=[3.0]).resample(30).table
-    assert len(r) == 1 and r.yaw[0] == 3 and r.source[0] == 12 and not r.filled[0]
-
-
-def test_no_frame_cannot_be_resampled():
-    with pytest.raises(UsageError, match='no frames'):
-        made([]).resample()
 
 
 def test_a_column_without_values():
@@ -131,35 +90,6 @@ def test_nothing_crosses_a_gap():
     assert abs(jump.seconds_seen() - 40 / 30) < 1e-9
 
 
-def test_every_second_frame_is_not_a_gap():
-    t = np.arange(0, 60, 2)
-    assert (
-        made(t / 30, frame=t, yaw=t / 30 * 10).velocity().yaw.dropna().round(6).eq(10).sum() == 28
-    )
-
-
-def test_angles_are_filled_the_short_way():
-    t = made([0, 0.1, 0.3, 0.4], frame=[0, 1, 3, 4], roll=[176, 178, -178, -176])
-    r = t.resample(10, fill=0.25).table
-    assert r.filled.sum() == 1 and abs(abs(r.roll[r.filled].iloc[0]) - 180) < 1e-3
-
-
-def test_variable_rate():
-    t = np.cumsum(np.random.default_rng(0).choice([1 / 24, 1 / 60], 400))
-    v = made(t, pitch=3 * t**2).velocity(['pitch'])
-    np.testing.assert_allclose(v.pitch[1:-1], 6 * t[1:-1], rtol=1e-6)
-    S = made(t, pitch=np.sin(2 * np.pi * 3 * t)).spectrum(['pitch'])
-    assert abs(S.hz[S.pitch.argmax()] - 3) < 0.15
-    with pytest.raises(UsageError, match='even times'):
-        made(t).spectrum(method='welch')
-
-
-def test_a_repeated_time_stamp_breaks_the_run():
-    t = np.r_[0:10, 9:19] / 25
-    v = made(t, frame=np.arange(20), yaw=t).velocity(['yaw'])
-    assert np.isfinite(v.yaw[[5, 15]]).all() and v.yaw[[9, 10]].isna().all()
-
-
 def test_a_constant_signal():
     t = made(np.arange(100) / 25, yaw=np.full(100, 7.0), scale=np.full(100, 80.0))
     d = dynamics(t)
@@ -172,16 +102,6 @@ def test_a_constant_signal():
     assert c.r.isna().all() and c.p.isna().all()
     assert (t.spectrum().yaw < 1e-20).all()
     assert np.isnan(compare(t, t).ratio.yaw_std)
-
-
-def test_a_wink_counts_half_and_a_lone_eye_in_full():
-    t = np.arange(100) / 25
-    lid = np.exp(-0.5 * ((t - 2) / 0.08) ** 2) * 0.35
-    wink = made(t, eyeBlinkLeft=lid)
-    assert (
-        wink.blinks().empty
-        and len(Trajectory(wink.table.drop(columns='eyeBlinkRight')).blinks()) == 1
-    )
 
 
 def test_more_columns_and_fewer():

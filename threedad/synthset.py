@@ -58,7 +58,7 @@ def _checked(name, value):
     number = check_number(name, value, least, most)
     if name == 'fps':
         return number
-    if number != value or name == 'size' and number % 2:
+    if number != value or number % (2 if name == 'size' else 1):
         raise UsageError(
             f'{name} is {"an even" if name == "size" else "a whole"} number, not {value}'
         )

@@ -316,7 +316,8 @@ def resample(self: Trajectory, fps: float | None = None, fill: float = 0.0) -> T
     if not len(t):
         raise UsageError('no frames to resample')
     time = t['time'].to_numpy(float)
-    fps = fps or (1 / float(np.median(np.diff(time))) if len(time) > 1 else 1.0)
+    if fps is None:
+        fps = 1 / float(np.median(np.diff(time))) if len(time) > 1 else 1.0
     if not fps > 0 or fill < 0:
         raise UsageError(f'cannot resample at {fps} fps, filling {fill} seconds')
     grid = time[0] + np.arange(int(np.floor((time[-1] - time[0]) * fps + 0.5)) + 1) / fps
