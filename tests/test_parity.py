@@ -126,7 +126,8 @@ def test_reference_checkpoint(fusion, tmp_path):
 def test_reference_input_is_pils():
     "Preparation in compat mode against PIL itself."
     Image = pytest.importorskip('PIL.Image')
-    from threedad.detector import PRESETS, prepare
+    from threedad.detector import prepare
+    from threedad.presets import PRESETS
 
     image = np.random.default_rng(0).integers(0, 256, (300, 260, 3), dtype=np.uint8)
     a, t = prepare(torch.from_numpy(image).permute(2, 0, 1)[None] / 255, PRESETS['reference'])

@@ -6,7 +6,8 @@ import numpy as np, pandas as pd, pytest, torch
 from safetensors import safe_open
 from threedad.core import CheckpointError, UsageError
 from threedad.detector import checkpoint_info
-from threedad.training import PREDICTION_COLUMNS, predict, train
+from threedad.predict import PREDICTION_COLUMNS, predict
+from threedad.training import train
 
 SMALL = dict(
     analysis_width=0.125,
