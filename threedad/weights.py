@@ -247,8 +247,9 @@ def read_tensors(path: str | os.PathLike) -> dict[str, Tensor]:
     """
     from safetensors.torch import load_file
 
+    path = weights_path(path)
     try:
-        return load_file(str(weights_path(path)))
+        return load_file(str(path))
     except Exception as e:
         cause = f'not a safetensors file, or damaged ({type(e).__name__})'
         raise CheckpointError(path, cause) from None
