@@ -7,7 +7,8 @@ from playwright.sync_api import sync_playwright
 from helpers.browser import FLAGS, chromium, drag, jupyterlab, run_notebook, show_cell, use_theme
 from threedad.core import read_table
 from threedad.corpus import Store
-from threedad.evaluate import operating_point, video_scores
+from threedad.evaluate import video_scores
+from threedad.measures import operating_point
 
 ROOT = Path(__file__).parent.parent
 TUTORIAL = 'nbs/tutorials/01_first_look.ipynb'

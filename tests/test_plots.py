@@ -11,7 +11,8 @@ import pytest
 from helpers import tables
 
 from threedad.core import COLORS, PALETTE, ThreedadError, UsageError
-from threedad.evaluate import operating_point, video_scores
+from threedad.evaluate import video_scores
+from threedad.measures import operating_point
 from threedad.plots import (
     check_table,
     column_label,

@@ -7,7 +7,8 @@ import pytest
 from helpers import tables
 
 from threedad.core import StoreError, UsageError
-from threedad.evaluate import operating_point, video_scores
+from threedad.evaluate import video_scores
+from threedad.measures import operating_point
 from threedad.widgets import ColumnChoice, RocExplorer, TrajectoryExplorer
 
 VIDEOS = tables.videos()

@@ -8,16 +8,18 @@ __all__ = ['CUES', 'PLANES', 'performer', 'cue_table', 'people_of', 'people_fold
 # %% ../nbs/64_audit.ipynb #f8168527
 import math, os
 from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import pandas as pd
 
-from .core import FAKE, REAL, UsageError, VideoError, progress as progress_bar
+from .core import FAKE, REAL, UsageError, VideoError, one_thread, progress as progress_bar
 from .workers import pooled
 from .video import open_container
 from .degrade import encoder_settings
 from .splits import people_clusters
+from .measures import auc_ci
 
 # %% ../nbs/64_audit.ipynb #76d95dbe
 _LOOK = ('red', 'green', 'blue', 'light', 'contrast', 'sharpness', 'noise', 'change')
@@ -42,6 +44,7 @@ PLANES = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
 # %% ../nbs/64_audit.ipynb #aa172639
 def _grey(image):
+    """A picture without colour, float32."""
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
 
 # %% ../nbs/64_audit.ipynb #9057fe97
@@ -51,63 +54,75 @@ def _look(image, after, where):
         return dict.fromkeys(_LOOK, math.nan)
     grey = _grey(image)
     inside, change = grey[where], np.abs(_grey(after) - grey)[where].mean()
-    sharp, noise = (
-        math.log(cv2.Laplacian(grey, cv2.CV_32F)[where].var() + 0.01),
-        np.abs(cv2.filter2D(grey, -1, PLANES)[where]).mean() * math.sqrt(math.pi / 2) / 6,
-    )
-    return dict(
-        zip(
-            _LOOK,
-            map(float, (*image[where].mean(0), inside.mean(), inside.std(), sharp, noise, change)),
-        )
-    )
+    sharp = math.log(cv2.Laplacian(grey, cv2.CV_32F)[where].var() + 0.01)
+    response = np.abs(cv2.filter2D(grey, -1, PLANES)[where]).mean()
+    noise = response * math.sqrt(math.pi / 2) / 6
+    numbers = *image[where].mean(0), inside.mean(), inside.std(), sharp, noise, change
+    return dict(zip(_LOOK, map(float, numbers)))
 
 # %% ../nbs/64_audit.ipynb #e1e63f45
+def _steps(grey, where):
+    """Steps between neighbours in a row, both inside `where`: across the grid, and elsewhere."""
+    step, ok = np.abs(np.diff(grey, axis=1)), where[:, 1:] & where[:, :-1]
+    grid = np.arange(1, grey.shape[1]) % 8 == 0
+    return step[:, grid][ok[:, grid]], step[:, ~grid][ok[:, ~grid]]
+
+# %% ../nbs/64_audit.ipynb #7852b332
 def _blockiness(image, where):
-    """Steps between neighbours, both inside `where`."""
-    on, off = [], []
-    for x, w in ((_grey(image), where), (_grey(image).T, where.T)):
-        step, ok, grid = (
-            np.abs(np.diff(x, axis=1)),
-            w[:, 1:] & w[:, :-1],
-            np.arange(1, x.shape[1]) % 8 == 0,
-        )
-        on.append(step[:, grid][ok[:, grid]])
-        off.append(step[:, ~grid][ok[:, ~grid]])
-    on, off = np.concatenate(on), np.concatenate(off)
+    """How much larger the steps across an 8 px grid are, as a logarithm."""
+    grey = _grey(image)
+    sides = zip(_steps(grey, where), _steps(grey.T, where.T))
+    on, off = (np.concatenate(side) for side in sides)
     return math.log((on.mean() + 0.01) / (off.mean() + 0.01)) if len(on) and len(off) else math.nan
 
 # %% ../nbs/64_audit.ipynb #435c3006
-def _decode_all(path):
-    """Return images, size and is_key of every packet, share of B frames, quantiser maps of key
-    frames, rate, number of audio streams.
-    """
-    import av
+class _Decoded(NamedTuple):
+    """A video and what its stream says of it."""
+
+    images: list  # of uint8 H x W x 3
+    packets: np.ndarray  # P x 2: bytes, and whether it is a key frame
+    b_frames: float  # share of frames that are predicted from both sides
+    maps: list  # quantisers of the macroblocks of each key frame
+    rate: float  # frames per second
+    audio: int  # audio streams
+
+# %% ../nbs/64_audit.ipynb #bb1594cb
+def _decode(container, stream):
+    """The `_Decoded` of an open video."""
+    from av.video.frame import PictureType
     from av.video.reformatter import VideoReformatter
 
-    images, packets, b, maps, convert = [], [], [], [], VideoReformatter()
-    with open_container(path) as (container, stream):
-        stream.codec_context.options = stream.codec_context.options | {
-            'export_side_data': 'venc_params'
-        }
-        try:
-            for packet in container.demux(stream):
-                if packet.size:
-                    packets.append((packet.size, packet.is_keyframe))
-                for frame in packet.decode():
-                    images.append(convert.reformat(frame, format='rgb24', threads=1).to_ndarray())
-                    b.append(frame.pict_type == av.video.frame.PictureType.B)
-                    if frame.key_frame:
-                        maps += [s.qp_map() for s in frame.side_data if hasattr(s, 'qp_map')]
-        except av.FFmpegError as e:
-            raise VideoError(path, f'cannot be decoded ({e.strerror})') from None
-        rate, audio = (
-            float(stream.average_rate or stream.guessed_rate or 25),
-            len(container.streams.audio),
-        )
-    if len(images) < 2:
+    images, packets, kinds, maps, times = [], [], [], [], []
+    convert = VideoReformatter()
+    options = stream.codec_context.options | {'export_side_data': 'venc_params'}
+    stream.codec_context.options = options
+    for packet in container.demux(stream):
+        if packet.size:
+            packets.append((packet.size, packet.is_keyframe))
+        for frame in packet.decode():
+            images.append(convert.reformat(frame, format='rgb24', threads=1).to_ndarray())
+            kinds.append(frame.pict_type == PictureType.B)
+            times += [] if frame.pts is None else [frame.pts]
+            if frame.key_frame:
+                maps += [s.qp_map() for s in frame.side_data if hasattr(s, 'qp_map')]
+    step = np.median(np.diff(times)) if len(times) > 1 else math.nan
+    rate = 1 / float(step * stream.time_base)
+    b_frames = float(np.mean(kinds)) if kinds else math.nan
+    return _Decoded(images, np.array(packets), b_frames, maps, rate, len(container.streams.audio))
+
+# %% ../nbs/64_audit.ipynb #cd6540a6
+def _decode_all(path):
+    """The `_Decoded` of a file; one of fewer than two frames is refused."""
+    import av
+
+    try:
+        with open_container(path) as (container, stream):
+            video = _decode(container, stream)
+    except av.FFmpegError as e:
+        raise VideoError(path, f'cannot be decoded ({e.strerror})') from None
+    if len(video.images) < 2:
         raise VideoError(path, 'fewer than two frames can be decoded')
-    return images, np.array(packets), np.mean(b), maps, rate, audio
+    return video
 
 # %% ../nbs/64_audit.ipynb #49c7a0f8
 def _outside(shape, box):
@@ -119,98 +134,118 @@ def _outside(shape, box):
 
 # %% ../nbs/64_audit.ipynb #fb7912bd
 def _quantiser(maps, where):
-    """Mean and spread over macroblocks that lie outside the face."""
+    """Mean and spread of the quantiser over macroblocks that lie outside the face."""
     if not maps:
         return math.nan, math.nan
-    q = np.stack(maps).astype(float)
-    blocks = (
-        cv2.resize(where.astype(np.float32), q.shape[:0:-1], interpolation=cv2.INTER_AREA) > 0.99
-    )
-    return (
-        (float(q[:, blocks].mean()), float(q[:, blocks].std()))
-        if blocks.any()
-        else (math.nan, math.nan)
-    )
+    q, inside = np.stack(maps).astype(float), where.astype(np.float32)
+    blocks = cv2.resize(inside, q.shape[:0:-1], interpolation=cv2.INTER_AREA) > 0.99
+    if not blocks.any():
+        return math.nan, math.nan
+    return float(q[:, blocks].mean()), float(q[:, blocks].std())
 
 # %% ../nbs/64_audit.ipynb #704dd597
-def _measured(path, box, pairs):
-    images, packets, b, maps, rate, audio = _decode_all(path)
-    (h, w), size, key = (
-        images[0].shape[:2],
-        packets[:, 0].astype(float),
-        packets[:, 1].astype(bool),
-    )
+def _packet_cues(packets):
+    """How much larger packets of key frames are than others, and how those others scatter."""
+    size, key = packets[:, 0].astype(float), packets[:, 1].astype(bool)
+    rest = size[~key]
+    if not len(rest):
+        return dict(key_ratio=math.nan, packet_spread=math.nan)
+    ratio = math.log(size[key].mean() / rest.mean()) if key.any() else math.nan
+    return dict(key_ratio=ratio, packet_spread=rest.std() / rest.mean())
+
+# %% ../nbs/64_audit.ipynb #04bc9879
+def _regions(shape, box):
+    """Which pixels (H x W bool) belong to the frame, to its border and to the background."""
+    h, w = shape
     edge = max(2, round(0.04 * min(h, w)))
-    away = _outside((h, w), box) if box else np.zeros((h, w), bool)
-    where = dict(
-        frame=np.ones((h, w), bool),
-        border=_outside((h, w), (edge / w, edge / h, 1 - edge / w, 1 - edge / h)),
-        background=away,
-    )
-    at = np.unique(np.linspace(0, len(images) - 2, pairs).round().astype(int))
-    looks = {
-        f'{k}_{c}': v
-        for k, m in where.items()
-        for c, v in pd.DataFrame([_look(images[i], images[i + 1], m) for i in at]).mean().items()
-    }
-    rest, q = size[~key], _quantiser(maps, away)
+    inner = edge / w, edge / h, 1 - edge / w, 1 - edge / h
+    background = _outside(shape, box) if box else np.zeros(shape, bool)
+    return dict(frame=np.ones(shape, bool), border=_outside(shape, inner), background=background)
+
+# %% ../nbs/64_audit.ipynb #95914a93
+def _looks(images, regions, at):
+    """Mean look of every region over frames `at`."""
+    found = {}
+    for name, where in regions.items():
+        seen = pd.DataFrame([_look(images[i], images[i + 1], where) for i in at]).mean()
+        found |= {f'{name}_{what}': value for what, value in seen.items()}
+    return found
+
+# %% ../nbs/64_audit.ipynb #95e35d7c
+def _measured(path, box, pairs):
+    """All cues of a video, as numbers by name."""
+    video = _decode_all(path)
+    images, n = video.images, len(video.images)
+    regions = _regions(images[0].shape[:2], box)
+    away = regions['background']
+    at = np.unique(np.linspace(0, n - 2, pairs).round().astype(int))
+    quantiser, spread = _quantiser(video.maps, away)
     return dict(
         bytes=os.path.getsize(path),
-        bitrate=8 * size.sum() * rate / len(images),
-        width=w,
-        height=h,
-        frames=len(images),
-        fps=rate,
-        duration=len(images) / rate,
-        audio=audio,
+        bitrate=8 * float(video.packets[:, 0].sum()) * video.rate / n,
+        width=images[0].shape[1],
+        height=images[0].shape[0],
+        frames=n,
+        fps=video.rate,
+        duration=n / video.rate,
+        audio=video.audio,
         crf=float(encoder_settings(path).get('crf', 'nan')),
-        quantiser=q[0],
-        quantiser_spread=q[1],
-        b_frames=float(b),
+        quantiser=quantiser,
+        quantiser_spread=spread,
+        b_frames=video.b_frames,
         blockiness=float(np.mean([_blockiness(images[i], away) for i in at])),
-        key_ratio=math.log(size[key].mean() / rest.mean())
-        if len(rest) and key.any()
-        else math.nan,
-        packet_spread=rest.std() / rest.mean() if len(rest) else math.nan,
         background_share=float(away.mean()),
-        **looks,
+        **_packet_cues(video.packets),
+        **_looks(images, regions, at),
     )
 
 # %% ../nbs/64_audit.ipynb #9877331b
 def _cue_row(job):
+    """The row of one video; why there are no cues stands in `error`."""
     try:
-        return dict(
-            video_id=job['video_id'],
-            error='',
-            **{k: float(v) for k, v in _measured(job['path'], job['box'], job['pairs']).items()},
-        )
+        cues = _measured(job['path'], job['box'], job['pairs'])
     except VideoError as e:
         return dict(video_id=job['video_id'], error=str(e))
+    return dict(video_id=job['video_id'], error='', **{k: float(v) for k, v in cues.items()})
 
 # %% ../nbs/64_audit.ipynb #c1e4d6a0
-_BOX = dict(x0='min', y0='min', x1='max', y1='max')
+def performer(groups: pd.Series) -> pd.Series:
+    """Who performs in each video: the first of those named.
 
+    Args:
+        groups: who is in each video, several joined by +.
 
-def performer(groups):
+    Returns:
+        one name per video.
+    """
     return groups.astype(str).str.split('+').str[0]
 
 # %% ../nbs/64_audit.ipynb #5254f1cb
+_BOX = dict(x0='min', y0='min', x1='max', y1='max')
+
+
 def _face_boxes(videos, trajectories, margin):
     """Performer -> x0, y0, x1, y1 in parts of the picture, over all videos of the performer."""
-    t = (
-        videos[['video_id', 'width', 'height']]
-        .assign(who=performer(videos['group']))
-        .merge(trajectories[['video_id', *_BOX]], on='video_id')
-    )
-    t[['x0', 'x1']], t[['y0', 'y1']] = (
-        t[['x0', 'x1']].div(t['width'], axis=0),
-        t[['y0', 'y1']].div(t['height'], axis=0),
-    )
+    sizes = videos[['video_id', 'width', 'height']].assign(who=performer(videos['group']))
+    t = sizes.merge(trajectories[['video_id', *_BOX]], on='video_id')
+    t[['x0', 'x1']] = t[['x0', 'x1']].div(t['width'], axis=0)
+    t[['y0', 'y1']] = t[['y0', 'y1']].div(t['height'], axis=0)
     b = t.groupby('who')[list(_BOX)].agg(_BOX)
     pad = margin * np.stack([b['x1'] - b['x0'], b['y1'] - b['y0']], 1)
     return dict(zip(b.index, (b.to_numpy() + np.hstack([-pad, pad])).tolist()))
 
 # %% ../nbs/64_audit.ipynb #665d38f3
+def _cue_rows(jobs, workers):
+    """Yield the row of each job; one that kills or stalls its worker gets a row too."""
+    from threedad import audit  # workers import the module, wherever this runs
+
+    if not workers:
+        yield from map(_cue_row, jobs)
+        return
+    for job, row, why in pooled(audit._cue_row, jobs, workers, 600.0):
+        yield row or dict(video_id=job['video_id'], error=f'{job["path"]}: {why}')
+
+# %% ../nbs/64_audit.ipynb #9f746216
 def cue_table(
     videos: pd.DataFrame,
     trajectories: pd.DataFrame,
@@ -232,86 +267,96 @@ def cue_table(
     Returns:
         video_id, error, background_share, and the columns of `CUES`.
     """
-    from threedad import audit  # workers import the module, wherever this runs
-
     boxes = _face_boxes(videos, trajectories, margin)
     jobs = [
         dict(video_id=i, path=str(p), box=boxes.get(who), pairs=pairs)
         for i, p, who in zip(videos['video_id'], videos['path'], performer(videos['group']))
     ]
-    done = (
-        ((j, r, why) for j, r, why in pooled(audit._cue_row, jobs, workers, 600.0))
-        if workers
-        else ((j, _cue_row(j), '') for j in jobs)
-    )
-    rows = {
-        j['video_id']: r or dict(video_id=j['video_id'], error=f'{j["path"]}: {why}')
-        for j, r, why in progress_bar(done, 'cues', len(jobs), 'video', disable=not progress)
-    }
-    names = [
-        'video_id',
-        'error',
-        'background_share',
-        *(c for columns in CUES.values() for c in columns),
-    ]
+    done = _cue_rows(jobs, workers)
+    bar = progress_bar(done, 'cues', len(jobs), 'video', disable=not progress)
+    rows = {row['video_id']: row for row in bar}
+    names = ['video_id', 'error', 'background_share', *sum(CUES.values(), ())]
     return pd.DataFrame([rows[i] for i in videos['video_id']]).reindex(columns=names)
 
 # %% ../nbs/64_audit.ipynb #58068ca0
-def people_of(videos):
+def people_of(videos: pd.DataFrame) -> np.ndarray:
+    """Which videos must stay together because they share people.
+
+    Args:
+        videos: has `group`, who is in each video.
+
+    Returns:
+        one name per video, the same for all people who share videos directly or through others.
+    """
     return np.array(people_clusters(videos['group']))
 
 # %% ../nbs/64_audit.ipynb #0555ce47
-def people_folds(labels, people, folds, seed):
-    """Return (rows to train on, rows to score) of each fold.
+def people_folds(
+    labels: np.ndarray, people: np.ndarray, folds: int, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rows to train on and rows to score, people who share videos in one of the two.
 
-    People who share videos stay together.
+    Args:
+        labels: of the videos, 0 real, 1 fake.
+        people: of `people_of`.
+        folds: at most so many.
+        seed: of the cut.
+
+    Returns:
+        (rows to train on, rows to score) of each fold.
+
+    Raises:
+        UsageError: if there are too few people for two classes in every fold.
     """
     from sklearn.model_selection import GroupKFold
 
     n = len(np.unique(people))
     if n < 2:
         raise UsageError('folds need people of two groups or more that share no video')
-    cut = list(
-        GroupKFold(min(folds, n), shuffle=True, random_state=seed).split(people, groups=people)
-    )
+    split = GroupKFold(min(folds, n), shuffle=True, random_state=seed)
+    cut = list(split.split(people, groups=people))
     if any(len(np.unique(labels[train])) < 2 for train, _ in cut):
         raise UsageError('every fold needs real and fake videos of other people to train on')
     return cut
 
 # %% ../nbs/64_audit.ipynb #2f90160d
 def _cue_models(n):
+    """The two models of an audit, for n videos."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return (
-        make_pipeline(
-            SimpleImputer(keep_empty_features=True),
-            StandardScaler(),
-            LogisticRegression(class_weight='balanced', max_iter=1000),
-        ),
-        HistGradientBoostingClassifier(
-            max_iter=15,
-            max_leaf_nodes=4,
-            min_samples_leaf=max(2, n // 10),
-            class_weight='balanced',
-            early_stopping=False,
-            random_state=0,
-        ),
+    straight = make_pipeline(
+        SimpleImputer(keep_empty_features=True),
+        StandardScaler(),
+        LogisticRegression(class_weight='balanced', max_iter=1000),
     )
+    bent = HistGradientBoostingClassifier(
+        max_iter=15,
+        max_leaf_nodes=4,
+        min_samples_leaf=max(2, n // 10),
+        class_weight='balanced',
+        early_stopping=False,
+        random_state=0,
+    )
+    return straight, bent
 
 # %% ../nbs/64_audit.ipynb #8dec4040
+def _varies(column):
+    """Whether a column holds more than one value, a missing one being a value too."""
+    finite = np.isfinite(column)
+    return len(np.unique(column[finite])) > 1 or 0 < finite.mean() < 1
+
+# %% ../nbs/64_audit.ipynb #67617c7c
 def _cue_scores(x, labels, people, seed, folds=5, repeats=3):
     """Out-of-fold scores; constants give none but ties."""
-    from threadpoolctl import threadpool_limits
-
     score = np.zeros(len(labels))
-    x = x[:, [len(np.unique(c[np.isfinite(c)])) > 1 or 0 < np.isfinite(c).mean() < 1 for c in x.T]]
+    x = x[:, [_varies(column) for column in x.T]]
     if not x.shape[1]:
         return score
-    with threadpool_limits(1):
+    with one_thread():
         for k in range(repeats):
             for train, test in people_folds(labels, people, folds, seed + k):
                 for model in _cue_models(len(train)):
@@ -319,6 +364,30 @@ def _cue_scores(x, labels, people, seed, folds=5, repeats=3):
     return score
 
 # %% ../nbs/64_audit.ipynb #8c2a65db
+def _cues_of(cues, videos):
+    """The cues of videos in their order; a video without any is named."""
+    bad, lost = cues[cues['error'] != ''], set(videos['video_id']) - set(cues['video_id'])
+    if len(bad):
+        raise UsageError(f'{len(bad)} videos have no cues, e.g. {bad["error"].iloc[0]}')
+    if lost:
+        raise UsageError(f'{len(lost)} videos have no cues, e.g. {min(lost)}')
+    return cues.set_index('video_id').loc[videos['video_id']]
+
+# %% ../nbs/64_audit.ipynb #bb60a3a0
+def _audited(x, videos, seed, folds):
+    """What some cues (one row per video) tell of these videos."""
+    labels, people = videos['label'].to_numpy(), people_of(videos)
+    found = auc_ci(labels, _cue_scores(x, labels, people, seed, folds), people)
+    return dict(
+        auc=found.auc,
+        low=found.low,
+        high=found.high,
+        columns=sum(len(np.unique(k[np.isfinite(k)])) > 1 for k in x.T),
+        real=int((labels == REAL).sum()),
+        fake=int((labels == FAKE).sum()),
+    )
+
+# %% ../nbs/64_audit.ipynb #65c0bbc4
 def audit(
     cues: pd.DataFrame, videos: pd.DataFrame, seed: int = 0, folds: int = 5, progress: bool = True
 ) -> pd.DataFrame:
@@ -327,47 +396,25 @@ def audit(
     Args:
         cues: of `cue_table`.
         videos: video_id, label, manipulation, group.
-        seed: of the folds and the bootstrap.
-        folds: TODO.
+        seed: of the folds.
+        folds: into which the people are cut, at most.
         progress: show a bar.
 
     Returns:
         cue, manipulation, auc, low, high, columns (that vary), real, fake (videos).
-    """
-    from threedad.evaluate import auc_ci
 
-    if len(bad := cues[cues['error'] != '']):
-        raise UsageError(f'{len(bad)} videos have no cues, e.g. {bad["error"].iloc[0]}')
-    if len(lost := set(videos['video_id']) - set(cues['video_id'])):
-        raise UsageError(f'{len(lost)} videos have no cues, e.g. {min(lost)}')
+    Raises:
+        UsageError: if a video has no cues, or there are too few people for folds.
+    """
     v, rows = videos.reset_index(drop=True), []
-    c = cues.set_index('video_id').loc[v['video_id']]
-    families = {**CUES, 'together': tuple(k for columns in CUES.values() for k in columns)}
+    table = _cues_of(cues, v)
+    families = {**CUES, 'together': sum(CUES.values(), ())}
     kinds = ['all', *v.loc[v['label'] == FAKE, 'manipulation'].drop_duplicates()]
-    for kind, family in progress_bar(
-        [(k, f) for k in kinds for f in families],
-        'audit',
-        unit='model',
-        disable=not progress,
-        delay=2,
-    ):
-        use = np.flatnonzero((v['label'] == REAL) | (v['manipulation'] == kind) | (kind == 'all'))
-        labels, people, x = (
-            v['label'].to_numpy()[use],
-            people_of(v)[use],
-            c[list(families[family])].to_numpy(float)[use],
-        )
-        ci = auc_ci(labels, _cue_scores(x, labels, people, seed, folds), people, seed=seed)
-        rows.append(
-            dict(
-                cue=family,
-                manipulation=kind,
-                auc=ci.auc,
-                low=ci.low,
-                high=ci.high,
-                columns=sum(len(np.unique(k[np.isfinite(k)])) > 1 for k in x.T),
-                real=int((labels == REAL).sum()),
-                fake=int((labels == FAKE).sum()),
-            )
-        )
+    jobs = [(kind, family) for kind in kinds for family in families]
+    bar: Any = dict(unit='model', disable=not progress, delay=2)
+    for kind, family in progress_bar(jobs, 'audit', **bar):
+        use = (v['label'] == REAL) | (v['manipulation'] == kind) | (kind == 'all')
+        x = table[list(families[family])].to_numpy(float)[use.to_numpy()]
+        found = _audited(x, v[use], seed, folds)
+        rows.append(dict(cue=family, manipulation=kind, **found))
     return pd.DataFrame(rows)

@@ -7,7 +7,6 @@ __all__ = ['as_floats', 'auc', 'roc', 'confusion', 'OperatingPoint', 'operating_
            'roc_band']
 
 # %% ../nbs/60_measures.ipynb #2c99efce
-from collections.abc import Callable
 from itertools import combinations
 from typing import NamedTuple
 
@@ -210,7 +209,7 @@ def _named(groups, count):
 class _Sharing(NamedTuple):
     """Which videos share people."""
 
-    index: np.ndarray  # of the set of people of each video
+    which: np.ndarray  # the number of the set of people of each video
     holds: csr_array  # T x sets: 1 where the people T are all in the set
     size: np.ndarray  # people in T
     known: bool  # whether anybody said who is in the videos
@@ -222,12 +221,12 @@ class _Sharing(NamedTuple):
 
     def units(self, chosen) -> int:
         """People, or different sets of people if those are fewer, in chosen videos."""
-        shown = np.bincount(self.index[chosen], minlength=self.holds.shape[1]) > 0
+        shown = np.bincount(self.which[chosen], minlength=self.holds.shape[1]) > 0
         return min(int(shown.sum()), int(((self.holds @ shown)[self.size == 1] > 0).sum()))
 
     def variance(self, influence) -> float:
         """Sum of products of the influences of all pairs of videos that share anyone."""
-        sums = self.holds @ np.bincount(self.index, influence, minlength=self.holds.shape[1])
+        sums = self.holds @ np.bincount(self.which, influence, minlength=self.holds.shape[1])
         return float((np.where(self.size % 2, 1, -1) * sums**2).sum())
 
 # %% ../nbs/60_measures.ipynb #07d29386
@@ -335,8 +334,8 @@ def auc_ci(
     counts = tuple(int(side.sum()) for side in sides)
     units = tuple(sharing.units(side) for side in sides)
     variance = sharing.variance(influence)
-    ends = _score_interval(area, variance, _auc_variance, counts, units, level)
-    return Interval(area, *ends, f'score interval over {over}')
+    low, high = _score_interval(area, variance, _auc_variance, counts, units, level)
+    return Interval(area, low, high, f'score interval over {over}')
 
 # %% ../nbs/60_measures.ipynb #c4ed2daf
 def rate_ci(

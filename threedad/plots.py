@@ -22,7 +22,8 @@ import seaborn as sns
 from plotly.subplots import make_subplots
 
 from .core import COLORS, FAKE, LABELS, PALETTE, REAL, UsageError
-from .evaluate import auc_ci, operating_point, roc, roc_band, video_scores
+from .evaluate import video_scores
+from .measures import auc_ci, operating_point, roc, roc_band
 from .facevideo import printable
 
 # %% ../nbs/70_plots.ipynb #6b9b4045

@@ -18,7 +18,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from .core import COLORS, FAKE, FileError, LABELS, REAL, UsageError
-from .evaluate import OperatingPoint, operating_point
+from .measures import OperatingPoint, operating_point
 from .facevideo import printable
 from .plots import check_table, roc_figure, roc_layers, trajectory_figure
 
