@@ -117,8 +117,8 @@ def shown_table(shown: Coefficients, model: MorphableModel) -> pd.DataFrame:
     """
     R = euler_to_matrix(*shown.euler.T)
     where = shown.scale, R, shown.t
-    table = truth_table('', 25.0, *where, shown.identity, shown.actions, model)
-    return table.assign(frame=shown.frame, time=shown.time)
+    table = truth_table('', shown.time, where, shown.identity, shown.actions, model)
+    return table.assign(frame=shown.frame)
 
 # %% ../nbs/25_compose.ipynb #e98d4876
 def head_points(shown: Coefficients, row: int, model: MorphableModel) -> np.ndarray:

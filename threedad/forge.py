@@ -205,7 +205,8 @@ def driver_of(person: Person, performance: Performance) -> pd.DataFrame:
     """
     p = performance
     R, t = euler_to_matrix(p.yaw, p.pitch, p.roll), p.shift * [1, -1]
-    return truth_table('', p.fps, p.zoom, R, t, person.identity, p.actions)
+    time = np.arange(len(p)) / p.fps
+    return truth_table('', time, (p.zoom, R, t), person.identity, p.actions)
 
 # %% ../nbs/28_forge.ipynb #cac94192
 def _follow(path, model, progress):

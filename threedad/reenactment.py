@@ -17,7 +17,7 @@ import pandas as pd
 from .core import UsageError
 from .degrade import luma, match_grain, noise_level
 from .morphable import MorphableModel
-from .people import smooth_step
+from .people import smoothstep
 from .raster import interpolate, rasterize
 from .render import to_linear
 from .trajectory import Trajectory
@@ -111,10 +111,10 @@ def lower_face_area(model: MorphableModel) -> np.ndarray:
     marks = model.landmarks(model.mean)
     nose, chin = marks[1, 1], marks[152, 1]
     x, y, z = model.mean.T
-    low = smooth_step(-y, -nose + 0.02, -nose + 0.30)
-    low = low * smooth_step(-np.abs(x), -1.02, -0.68) * smooth_step(z, -1.1, -0.75)
-    under = smooth_step(y, chin - 0.36, chin - 0.08)
-    under = under * smooth_step(-np.abs(x), -0.95, -0.6) * smooth_step(z, -1.75, -1.3)
+    low = smoothstep(-y, -nose + 0.02, -nose + 0.30)
+    low = low * smoothstep(-np.abs(x), -1.02, -0.68) * smoothstep(z, -1.1, -0.75)
+    under = smoothstep(y, chin - 0.36, chin - 0.08)
+    under = under * smoothstep(-np.abs(x), -0.95, -0.6) * smoothstep(z, -1.75, -1.3)
     weights = np.where(y < chin + 0.1, np.maximum(under, low * (y > chin - 0.1)), low)
     return _with_mouth(weights, model, 'ears', 'scalp', *_EYES)
 
@@ -134,7 +134,7 @@ def lips_area(model: MorphableModel) -> np.ndarray:
     tall = (marks[2, 1] - marks[152, 1]) / 2
     x, y, z = model.mean.T
     distance = np.hypot(x / 0.72, (y - middle) / (1.02 * tall))
-    weights = smooth_step(-distance, -1.0, -0.62) * smooth_step(z, -1.1, -0.75)
+    weights = smoothstep(-distance, -1.0, -0.62) * smoothstep(z, -1.1, -0.75)
     return _with_mouth(weights, model, 'ears', 'scalp', 'neck', *_EYES)
 
 # %% ../nbs/27_reenactment.ipynb #a2c26fd2

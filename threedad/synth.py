@@ -7,22 +7,25 @@ __all__ = ['Scene', 'background', 'exposure', 'in_perspective', 'smear', 'expose
            'render_video']
 
 # %% ../nbs/23_synth.ipynb #29db4e1c
-import functools, math
-from typing import Iterable
+import functools
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import pandas as pd
+from fastcore.basics import patch
+from numpy.random import Generator
 
 from .core import rng as _rng
 from .morphable import MorphableModel, euler_to_matrix, matrix_to_euler, project
 from .raster import rasterize, vertex_normals
-from .render import Surface, Light, irradiance, lit_from, shade, to_srgb
+from .render import Light, Surface, irradiance, lit_from, shade, to_srgb
 from .trajectory import TRAJECTORY_COLUMNS
-from .people import Person, drift_noise, noise_tile, skin_color, smooth_step
-from .figure import Figure
-from .performance import Performance
+from .people import Person, skin_color, smoothstep, tileable_noise
+from .figure import Figure, figure_of
+from .performance import Performance, drift_noise
 
 # %% ../nbs/23_synth.ipynb #154bcf81
 @dataclass
@@ -30,7 +33,7 @@ class Scene:
     """Light, background and camera.
 
     Attributes:
-        light: TODO.
+        light: the lamp and the surroundings.
         shadow: how dark the lamp's shadows are, 0..1.
         seed: of the background and the sensor noise.
         eyes: distance between the eyes in frame widths.
@@ -65,116 +68,115 @@ class Scene:
     lamp_drift: float = 0.0
     held: str = ''
 
-    @classmethod
-    def sample(cls, rng: np.random.Generator | int) -> 'Scene':
-        """Draw a scene."""
-        g = _rng(rng)
+# %% ../nbs/23_synth.ipynb #7333fd80
+def _warm(g, spread):
+    """Gains of R, G and B of a light of some colour temperature."""
+    return np.exp(spread * g.standard_normal() * np.array([1, 0.1, -1]))
 
-        def warm(s):
-            return np.exp(s * g.standard_normal() * np.array([1, 0.1, -1]))
+# %% ../nbs/23_synth.ipynb #b4a83feb
+def _light(g):
+    """A lamp somewhere in front, and two broad lights, one of them opposite."""
+    a, e = g.uniform(-1.25, 1.25), g.uniform(0.05, 0.9)
+    towards = [math.sin(a) * math.cos(e), math.sin(e), math.cos(a) * math.cos(e)]
+    key = g.uniform(0.4, 1.2)
+    around = g.normal(size=(2, 3)) + [[0, 0.8, 0.6], [-1.2 * np.sign(a), 0.1, 0.5]]
+    strength = g.uniform(0.12, 0.4, (2, 1))
+    colors = strength * np.stack([_warm(g, 0.12), _warm(g, 0.16)])
+    sh = Light.surroundings(around, colors, g.uniform(0.12, 0.34))
+    lamp = (key * _warm(g, 0.10)).astype(np.float32)
+    return Light(sh, np.array(towards, np.float32), lamp, float(g.uniform(0.5, 1.4)))
 
-        a, e = g.uniform(-1.25, 1.25), g.uniform(0.05, 0.9)
-        lamp = np.array(
-            [math.sin(a) * math.cos(e), math.sin(e), math.cos(a) * math.cos(e)], np.float32
-        )
-        key = g.uniform(0.4, 1.2)
-        around = g.normal(size=(2, 3)) + [[0, 0.8, 0.6], [-1.2 * np.sign(a), 0.1, 0.5]]
-        sh = Light.surroundings(
-            around,
-            g.uniform(0.12, 0.4, (2, 1)) * np.stack([warm(0.12), warm(0.16)]),
-            g.uniform(0.12, 0.34),
-        )
-        light = Light(sh, lamp, (key * warm(0.10)).astype(np.float32), float(g.uniform(0.5, 1.4)))
-        made = cls(
-            light,
-            float(g.uniform(0.3, 0.85)),
-            int(g.integers(2**31)),
-            float(g.uniform(0.17, 0.235)),
-            (float(g.normal(0.5, 0.03)), float(g.normal(0.46, 0.02))),
-            float(g.lognormal(0.02, 0.13)),
-            tuple(warm(0.04).tolist()),
-            float(g.uniform(0.35, 0.8)),
-            float(g.uniform(0.0, 0.7)),
-            (float(g.uniform(0.002, 0.012)), float(g.uniform(0.002, 0.007))),
-            float(max(0, g.normal(0, 0.35))),
-        )
-        return replace(
-            made,
-            focal=float(np.exp(g.uniform(math.log(2.2), math.log(7)))),
-            shutter=float(g.uniform(0.1, 0.6)),
-            gain_drift=float(abs(g.normal(0, 0.03))),
-            lamp_drift=float(abs(g.normal(0, 0.05))),
-            held=str(g.choice(['', 'microphone', 'hand'], p=[0.92, 0.05, 0.03])),
-        )
+# %% ../nbs/23_synth.ipynb #8dbe123d
+@patch(cls_method=True)
+def sample(cls: Scene, rng: Generator | int) -> Scene:
+    """Draw a scene.
+
+    Args:
+        rng: generator or seed.
+
+    Returns:
+        the same scene for the same seed.
+    """
+    g = _rng(rng)
+    return Scene(
+        light=_light(g),
+        shadow=float(g.uniform(0.3, 0.85)),
+        seed=int(g.integers(2**31)),
+        eyes=float(g.uniform(0.17, 0.235)),
+        center=(float(g.normal(0.5, 0.03)), float(g.normal(0.46, 0.02))),
+        exposure=float(g.lognormal(0.02, 0.13)),
+        balance=tuple(_warm(g, 0.04).tolist()),
+        blur=float(g.uniform(0.35, 0.8)),
+        sharpen=float(g.uniform(0.0, 0.7)),
+        noise=(float(g.uniform(0.002, 0.012)), float(g.uniform(0.002, 0.007))),
+        shake=float(max(0, g.normal(0, 0.35))),
+        focal=float(np.exp(g.uniform(math.log(2.2), math.log(7)))),
+        shutter=float(g.uniform(0.1, 0.6)),
+        gain_drift=float(abs(g.normal(0, 0.03))),
+        lamp_drift=float(abs(g.normal(0, 0.05))),
+        held=str(g.choice(['', 'microphone', 'hand'], p=[0.92, 0.05, 0.03])),
+    )
 
 # %% ../nbs/23_synth.ipynb #65a17b62
+def _color(g, brightness, tint, least, most):
+    """A colour, linear RGB."""
+    value = g.beta(*brightness) * np.exp(g.uniform(*tint) * g.normal(size=3))
+    return np.clip(value, least, most).astype(np.float32)
+
+# %% ../nbs/23_synth.ipynb #93056a99
+def _hang(out, g):
+    """Put one thing on the wall."""
+    H, W = out.shape[:2]
+    color = _color(g, (1, 2.4), (0.05, 0.5), 0.01, 0.9).tolist()
+    u, v = g.uniform(-0.1, 1) * W, g.uniform(-0.1, 0.9) * H
+    w, h = g.uniform(0.03, 0.45) * W, g.uniform(0.05, 0.7) * H
+    if g.random() < 0.75:
+        cv2.rectangle(out, (int(u), int(v)), (int(u + w), int(v + h)), color, -1)
+    else:
+        cv2.circle(out, (int(u), int(v)), int(w / 3), color, -1)
+
+# %% ../nbs/23_synth.ipynb #e291aaa2
 def background(scene: Scene, height: int, width: int) -> np.ndarray:
     """A wall with things on it, out of focus.
 
     Args:
-        scene: TODO.
-        height: px.
-        width: px.
+        scene: its seed decides.
+        height: H, px.
+        width: W, px.
 
     Returns:
         H x W x 3 float32 linear light.
     """
-    g = _rng(scene.seed)
-    H, W = height, width
-    wall = np.clip(
-        g.beta(1.6, 2.6) * np.exp(g.uniform(0.02, 0.22) * g.normal(size=3)), 0.02, 0.7
-    ).astype(np.float32)
+    g, H, W = _rng(scene.seed), height, width
+    wall = _color(g, (1.6, 2.6), (0.02, 0.22), 0.02, 0.7)
     y, x = np.mgrid[:H, :W].astype(np.float32) / max(H, W)
-    out = (
-        wall
-        * (
-            1
-            + g.normal(0, 0.5) * (x - 0.5)
-            + g.normal(0, 0.4) * (y - 0.5)
-            + 0.03 * cv2.resize(noise_tile(g, 256, 2.0), (W, H))
-        )[..., None]
-    )
+    shade = 1 + g.normal(0, 0.5) * (x - 0.5) + g.normal(0, 0.4) * (y - 0.5)
+    shade = shade + 0.03 * cv2.resize(tileable_noise(g, 256, 2.0), (W, H))
+    out = wall * shade[..., None]
     for _ in range(g.integers(0, 12)):
-        c = np.clip(
-            g.beta(1, 2.4) * np.exp(g.uniform(0.05, 0.5) * g.normal(size=3)), 0.01, 0.9
-        ).astype(np.float32)
-        u, v, w, h = (
-            g.uniform(-0.1, 1) * W,
-            g.uniform(-0.1, 0.9) * H,
-            g.uniform(0.03, 0.45) * W,
-            g.uniform(0.05, 0.7) * H,
-        )
-        if g.random() < 0.75:
-            cv2.rectangle(out, (int(u), int(v)), (int(u + w), int(v + h)), c.tolist(), -1)
-        else:
-            cv2.circle(out, (int(u), int(v)), int(w / 3), c.tolist(), -1)
+        _hang(out, g)
     if g.random() < 0.3:
-        out *= (1 + 0.3 * np.sin(2 * math.pi * g.uniform(5, 25) * (x if g.random() < 0.6 else y)))[
-            ..., None
-        ]
+        stripes = np.sin(2 * math.pi * g.uniform(5, 25) * (x if g.random() < 0.6 else y))
+        out *= (1 + 0.3 * stripes)[..., None]
     out = cv2.GaussianBlur(out, (0, 0), g.choice([0.004, 0.012, 0.03]) * W + 0.3)
-    out *= 1 + 0.04 * cv2.resize(noise_tile(g, 256, 1.0), (W, H))[..., None]
+    out *= 1 + 0.04 * cv2.resize(tileable_noise(g, 256, 1.0), (W, H))[..., None]
     return np.clip(out, 0.002, 1.2)
 
 # %% ../nbs/23_synth.ipynb #edc92f97
 def exposure(person: Person, scene: Scene) -> float:
     """What an automatic exposure that meters the face would choose.
 
-    Most, not all, of the way to a middle tone.
-
     Args:
-        person: TODO.
-        scene: TODO.
+        person: whose skin is metered.
+        scene: whose light falls on it.
 
     Returns:
-        gain.
+        linear gain.
     """
-    facing = irradiance(np.float32([0, 0, 1]), scene.light.sh) + scene.light.color * max(
-        float(scene.light.direction[2]), 0
-    )
-    level = float(
-        (skin_color(person.melanin, person.blood) * facing) @ np.float32([0.21, 0.72, 0.07])
-    )
+    light, ahead = scene.light, np.array([0, 0, 1], np.float32)
+    facing = irradiance(ahead, light.sh) + light.color * max(float(light.direction[2]), 0)
+    seen = skin_color(person.skin.melanin, person.skin.blood) * facing
+    level = float(seen @ np.array([0.21, 0.72, 0.07], np.float32))
     return scene.exposure * (0.25 / level) ** 0.65
 
 # %% ../nbs/23_synth.ipynb #9c8bb449
@@ -182,19 +184,18 @@ def in_perspective(points: np.ndarray, middle: np.ndarray, distance: float) -> n
     """What is nearer to the camera is larger.
 
     Args:
-        points: (V, 3) px, weak perspective.
-        middle: (3,) px, the point that stays where it is.
+        points: V x 3, px, weak perspective.
+        middle: 3, px, the point that stays where it is.
         distance: from there to the camera, px.
 
     Returns:
-        (V, 3).
+        V x 3.
     """
     if math.isinf(distance):
         return points
     out = np.array(points, np.float32)
-    larger = np.float32(distance) / np.maximum(
-        np.float32(distance + middle[2]) - out[:, 2:], np.float32(0.2 * distance)
-    )
+    depth = np.float32(distance + middle[2]) - out[:, 2:]
+    larger = np.float32(distance) / np.maximum(depth, np.float32(0.2 * distance))
     out[:, :2] = out[:, :2] * larger + np.float32(middle[:2]) * (1 - larger)
     return out
 
@@ -204,39 +205,38 @@ def smear(image: np.ndarray, way: np.ndarray) -> np.ndarray:
 
     Args:
         image: H x W x C float32.
-        way: (2,) px travelled while the shutter is open.
+        way: 2, px travelled while the shutter is open.
+
+    Returns:
+        the same shape; the same image where nothing moves.
     """
     length = float(np.hypot(*way))
     if length < 0.4:
         return image
     half = math.ceil(np.abs(way).max() / 2)
     at = np.linspace(-0.5, 0.5, 4 * math.ceil(length) + 1)[:, None] * way + half
-    x = np.arange(2 * half + 1)
-    kernel = np.einsum(
-        'ni,nj->ij', *(np.maximum(1 - np.abs(at[:, k, None] - x), 0) for k in (1, 0))
-    )
-    return cv2.filter2D(
-        image, -1, (kernel / kernel.sum()).astype(np.float32), borderType=cv2.BORDER_REPLICATE
-    )
+    cells = np.arange(2 * half + 1)
+    hats = (np.maximum(1 - np.abs(at[:, k, None] - cells), 0) for k in (1, 0))
+    kernel = np.einsum('ni,nj->ij', *hats)
+    kernel = (kernel / kernel.sum()).astype(np.float32)
+    return cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REPLICATE)
 
 # %% ../nbs/23_synth.ipynb #4866cb8a
-def expose(light: np.ndarray, scene: Scene, gain: float, rng: np.random.Generator) -> np.ndarray:
+def expose(light: np.ndarray, scene: Scene, gain: float, rng: Generator) -> np.ndarray:
     """What the camera makes of the light that reaches it.
 
     Args:
         light: H x W x 3 float32, linear.
-        scene: TODO.
+        scene: its lens, white balance, noise and sharpening.
         gain: from `exposure`.
-        rng: TODO.
+        rng: of the noise.
 
     Returns:
         H x W x 3 uint8.
     """
-    k = light.shape[1] / 256
-    x = cv2.GaussianBlur(light, (0, 0), max(scene.blur * k, 0.2)) * np.float32(
-        gain * np.array(scene.balance)
-    )
-    a, b = scene.noise
+    k, (a, b) = light.shape[1] / 256, scene.noise
+    x = cv2.GaussianBlur(light, (0, 0), max(scene.blur * k, 0.2))
+    x = x * np.float32(gain * np.array(scene.balance))
     x = x + np.sqrt(a * a * np.maximum(x, 0) + b * b) * rng.standard_normal(x.shape, np.float32)
     x = 1 - np.exp(-1.1 * np.maximum(x, 0))
     x = x / np.float32(1 - math.exp(-1.1 * 1.35))
@@ -247,16 +247,10 @@ def expose(light: np.ndarray, scene: Scene, gain: float, rng: np.random.Generato
 # %% ../nbs/23_synth.ipynb #017465ce
 @functools.lru_cache(2)
 def _action_to_expression(model):
-    E, A = (
-        model.expression.reshape(len(model.expression), -1).astype(np.float64),
-        model.actions.reshape(len(model.actions), -1).astype(np.float64),
-    )
+    """The matrix 10 x 52 from actions to the nearest expressions."""
+    E = model.expression.reshape(len(model.expression), -1).astype(np.float64)
+    A = model.actions.reshape(len(model.actions), -1).astype(np.float64)
     return np.linalg.solve(E @ E.T, E @ A.T)
-
-# %% ../nbs/23_synth.ipynb #3822df3c
-@functools.lru_cache(2)
-def _landmark_bases(model):
-    return [model.landmarks(a) for a in (model.mean, model.identity, model.actions)]
 
 # %% ../nbs/23_synth.ipynb #48605005
 def expression_of(actions: np.ndarray, model: MorphableModel | None = None) -> np.ndarray:
@@ -264,59 +258,61 @@ def expression_of(actions: np.ndarray, model: MorphableModel | None = None) -> n
 
     Args:
         actions: ... x 52.
-        model: TODO.
+        model: the head; the shipped one if left out.
 
     Returns:
-        ... x 10.
+        ... x 10, standard deviations.
     """
-    return (
-        np.asarray(actions, np.float64) @ _action_to_expression(model or MorphableModel.load()).T
-    )
+    nearest = _action_to_expression(model or MorphableModel.load())
+    return np.asarray(actions, np.float64) @ nearest.T
 
 # %% ../nbs/23_synth.ipynb #5c36992b
+@functools.lru_cache(2)
+def _landmark_bases(model):
+    """Mean, identity and actions of a model at its landmarks."""
+    return [model.landmarks(a) for a in (model.mean, model.identity, model.actions)]
+
+# %% ../nbs/23_synth.ipynb #3d2bc93d
+def _boxes(pose, identity, actions, model):
+    """The box of all landmarks in every frame, T x 4: left, top, right, bottom."""
+    mean, I, A = _landmark_bases(model)
+    shape = mean + np.tensordot(identity, I, 1) + np.tensordot(actions, A, 1)
+    p = project(shape, *pose)[..., :2]
+    return np.concatenate([p.min(1), p.max(1)], 1)
+
+# %% ../nbs/23_synth.ipynb #b484f8c2
 def truth_table(
-    video_id: str, fps: float, scale, R, t, identity, actions, model: MorphableModel | None = None
+    video_id: str,
+    time: np.ndarray,
+    pose: tuple[np.ndarray, np.ndarray, np.ndarray],
+    identity: np.ndarray,
+    actions: np.ndarray,
+    model: MorphableModel | None = None,
 ) -> pd.DataFrame:
     """Known coefficients in the columns of a trajectory.
 
     Args:
-        video_id: TODO.
-        fps: TODO.
-        scale: (T,) px.
-        R: (T, 3, 3).
-        t: (T, 2) px.
-        identity: (40,) or (T, 40).
-        actions: (T, 52).
-        model: TODO.
+        video_id: of the video.
+        time: T, seconds.
+        pose: scale T in px, rotation T x 3 x 3, translation T x 2 in px.
+        identity: 40 or T x 40, standard deviations.
+        actions: T x 52, 0..1.
+        model: the head; the shipped one if left out.
+
+    Returns:
+        `TRAJECTORY_COLUMNS`, one row per frame.
     """
-    model = model or MorphableModel.load()
-    T = len(actions)
+    model, (scale, R, t), T = model or MorphableModel.load(), pose, len(actions)
     identity = np.broadcast_to(identity, (T, 40))
     euler = np.degrees(np.stack(matrix_to_euler(np.asarray(R)), 1))
     exp = expression_of(actions, model)
-    mean, I, A = _landmark_bases(model)
-    p = project(mean + np.tensordot(identity, I, 1) + np.tensordot(actions, A, 1), scale, R, t)[
-        ..., :2
-    ]
-    boxes = np.concatenate([p.min(1), p.max(1)], 1)
-    d = dict(
-        video_id=video_id,
-        frame=np.arange(T),
-        time=np.arange(T) / fps,
-        yaw=euler[:, 0],
-        pitch=euler[:, 1],
-        roll=euler[:, 2],
-        scale=scale,
-        tx=t[:, 0],
-        ty=t[:, 1],
-    )
-    d |= (
-        {f'id_{k:02}': identity[:, k] for k in range(40)}
-        | {f'exp_{k:02}': exp[:, k] for k in range(exp.shape[1])}
-        | {n: actions[:, k] for k, n in enumerate(model.action_names)}
-    )
-    d |= dict(zip(('x0', 'y0', 'x1', 'y1'), boxes.T))
-    df = pd.DataFrame({c: d.get(c, 0.0) for c in TRAJECTORY_COLUMNS})
+    known = dict(video_id=video_id, frame=np.arange(T), time=time, scale=scale)
+    known |= dict(zip(('yaw', 'pitch', 'roll'), euler.T)) | dict(zip(('tx', 'ty'), t.T))
+    known |= {f'id_{k:02}': identity[:, k] for k in range(40)}
+    known |= {f'exp_{k:02}': exp[:, k] for k in range(exp.shape[1])}
+    known |= {name: actions[:, k] for k, name in enumerate(model.action_names)}
+    known |= dict(zip(('x0', 'y0', 'x1', 'y1'), _boxes(pose, identity, actions, model).T))
+    df = pd.DataFrame({c: known.get(c, 0.0) for c in TRAJECTORY_COLUMNS})
     return df.astype({c: np.float32 for c in df if c not in ('video_id', 'frame', 'time')})
 
 # %% ../nbs/23_synth.ipynb #43d3161d
@@ -326,163 +322,180 @@ def placement(
     """Weak-perspective pose of every frame.
 
     Args:
-        performance: TODO.
-        scene: TODO.
-        size: px.
-        pivot: (3,) the point in the neck that the head turns about.
+        performance: how the head turns.
+        scene: how large it is, and where.
+        size: side of a frame, px.
+        pivot: 3, the point in the neck that the head turns about, eye distances.
 
     Returns:
-        scale (T,), R (T, 3, 3), t (T, 2).
+        scale T in px, rotation T x 3 x 3, translation T x 2 in px.
     """
     s = scene.eyes * size * performance.zoom
     R = euler_to_matrix(performance.yaw, performance.pitch, performance.roll)
-    move = pivot * [0.75, 0.6, 0.75] - R @ (pivot * [0.75, 0.6, 0.75])
+    about = pivot * [0.75, 0.6, 0.75]
+    move = about - R @ about
     t = np.array(scene.center) * size + s[:, None] * (move[:, :2] + performance.shift) * [1, -1]
     return s, R, t
 
 # %% ../nbs/23_synth.ipynb #43dd1b58
 def _raised(rng, frames):
     """How far a thing is held up in each frame: 0 below the picture, 1 before the face."""
-    start, stay, t = (
-        rng.uniform(-0.1, 0.5),
-        rng.uniform(0.25, 0.6),
-        np.arange(frames) / max(frames, 24),
-    )
-    return (
-        smooth_step(t, start, start + 0.15)
-        * smooth_step(t, start + stay + 0.3, start + stay + 0.15)
-        * rng.uniform(0.9, 1)
-    )
+    start, stay = rng.uniform(-0.1, 0.5), rng.uniform(0.25, 0.6)
+    t = np.arange(frames) / max(frames, 24)
+    up = smoothstep(t, start, start + 0.15)
+    down = smoothstep(t, start + stay + 0.3, start + stay + 0.15)
+    return up * down * rng.uniform(0.9, 1)
 
 # %% ../nbs/23_synth.ipynb #017465cf
+@dataclass
+class _Take:
+    """Everything that is known of a video before its frames are drawn; T rows."""
+
+    figure: Figure
+    performance: Performance
+    scene: Scene
+    size: int
+    pose: tuple  # scale T, rotation T x 3 x 3, translation T x 2
+    shake: np.ndarray  # T x 2, px
+    middle: np.ndarray  # T x 3, px, where the middle of the face is
+    way: np.ndarray  # T x 2, px travelled while the shutter is open
+    lamp: np.ndarray  # T x 3, linear RGB
+    gain: np.ndarray  # T, exposure
+    up: np.ndarray  # T, how far a thing is held up, 0..1
+    wall: np.ndarray  # linear light, wider than a frame by `margin` on each side
+    margin: int  # px
+
+# %% ../nbs/23_synth.ipynb #2de86bbb
+def _drifts(late, performance, scene):
+    """The lamp's colour T x 3 and the gain's drift T of a video."""
+    T, fps = len(performance), performance.fps
+    drift = np.stack([drift_noise(late, T, fps, 2.0, 0.05, 0.5) for _ in range(3)], 1)
+    change = scene.lamp_drift * (drift[:, :1] + 0.4 * drift[:, 1:2] * [1, 0, -1])
+    return scene.light.color * np.exp(change).astype(np.float32), scene.gain_drift * drift[:, 2]
+
+# %% ../nbs/23_synth.ipynb #7cad1858
+def _shaken(performance, scene, size):
+    """How far a held camera shakes, T x 2, px."""
+    g, T = _rng(scene.seed), len(performance)
+    ways = [drift_noise(g, T, performance.fps, 1.5, 0.2, 8.0) for _ in range(2)]
+    return np.stack(ways, 1) * scene.shake * size / 256
+
+# %% ../nbs/23_synth.ipynb #fa41f31e
+def _take(person, performance, scene, size):
+    """The `_Take` of a person's performance in a scene."""
+    T, late = len(performance), _rng([scene.seed, 1])
+    side = 1 if late.random() < 0.5 else -1
+    texels = 256 if size <= 144 else 512 if size <= 320 else 1024
+    figure = figure_of(person, texels, scene.held, side)
+    s, R, t = placement(performance, scene, size, figure.pivot)
+    shake = _shaken(performance, scene, size)
+    t = t + shake
+    middle = project(np.broadcast_to(figure.middle, (T, 1, 3)), s, R, t)[:, 0]
+    way = scene.shutter * np.gradient(middle[:, :2], axis=0) if T > 1 else np.zeros((1, 2))
+    lamp, drift = _drifts(late, performance, scene)
+    margin = 8 * size // 256
+    wall = background(scene, size + 2 * margin, size + 2 * margin)
+    gain, up = exposure(person, scene) * np.exp(drift), _raised(late, T)
+    about = performance, scene, size, (s, R, t), shake, middle, way, lamp, gain, up, wall, margin
+    return _Take(figure, *about)
+
+# %% ../nbs/23_synth.ipynb #5cb8175a
+def _shoulders(take, i, shape):
+    """Body and collar of a frame, px; they follow the head's turn in part."""
+    figure, scene, show, size = take.figure, take.scene, take.performance, take.size
+    stand, still = scene.eyes * size, figure.body
+    R = euler_to_matrix(0.35 * show.yaw.mean(), 0 * show.pitch.mean(), 0 * show.roll.mean())
+    if scene.held:
+        still = still.copy()
+        still[figure.held, 1] -= 5 * (1 - take.up[i])
+    place = np.array(scene.center) * size + take.shake[i]
+    place = place + stand * (figure.pivot[:2] + show.sway[i]) * [1, -1]
+    body = project(np.concatenate([still, shape[figure.neck]]) - figure.pivot, stand, R, place)
+    body[:, 2] += stand * figure.pivot[2]
+    return np.split(body, [len(figure.body)])
+
+# %% ../nbs/23_synth.ipynb #cc0f7835
+def _points(take, i):
+    """All vertices of a frame in perspective, px."""
+    figure, (s, R, t) = take.figure, take.pose
+    shape = figure.vertices(take.performance.actions[i])
+    head = project(shape, s[i], R[i], t[i])
+    body, collar = _shoulders(take, i, shape)
+    head[figure.neck] += figure.tied[:, None] * (collar - head[figure.neck])
+    points = np.concatenate([head, body], dtype=np.float32)
+    return in_perspective(points, take.middle[i], take.scene.focal / take.scene.eyes * s[i])
+
+# %% ../nbs/23_synth.ipynb #c78a58ad
+def _drawn(take, i, supersample, buffers):
+    """Light of the figure in a frame, size x size x 4, and the buffers for the next."""
+    figure, scene, size = take.figure, take.scene, take.size
+    points, side = _points(take, i) * np.float32(supersample), size * supersample
+    normals = vertex_normals(points, figure.faces, figure.join, image=True)
+    upwards = points * np.array([1, -1, 1], np.float32)
+    seen = lit_from(upwards, figure.faces, scene.light.direction, 96)
+    buffers = rasterize(points, figure.faces, side, side, buffers=buffers)
+    jaw = take.performance.actions[i, figure.model.action_names.index('jawOpen')]
+    surface = Surface(
+        figure.uv,
+        figure.texture,
+        ambient=figure.ambient_at(jaw),
+        lit=1 - scene.shadow * (1 - seen),
+        material=figure.material,
+    )
+    light = replace(scene.light, color=take.lamp[i])
+    rgba = shade(buffers, figure.faces, normals, surface, light)
+    return cv2.resize(rgba, (size, size), interpolation=cv2.INTER_AREA), buffers
+
+# %% ../nbs/23_synth.ipynb #5d0f881e
+def _smeared(take, i, rgba):
+    """The figure blurred along its way, less towards the shoulders."""
+    if np.hypot(*take.way[i]) < 0.4:
+        return rgba
+    y, s = take.middle[i, 1], take.pose[0][i]
+    rows = np.arange(take.size, dtype=np.float32)[:, None, None]
+    moving = smoothstep(rows, y + 2.4 * s, y + 1.3 * s)
+    return rgba + moving * (smear(rgba, take.way[i]) - rgba)
+
+# %% ../nbs/23_synth.ipynb #d6f928ec
+def _behind(take, i):
+    """The wall of a frame, which a shaken camera shifts."""
+    x, y = take.shake[i] - take.margin
+    M, side = np.array([[1, 0, x], [0, 1, y]], np.float32), (take.size, take.size)
+    edge = dict(flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpAffine(take.wall, M, side, **edge)
+
+# %% ../nbs/23_synth.ipynb #a0eff18c
 def render_video(
     person: Person,
     performance: Performance,
     scene: Scene,
     size: int = 256,
-    frames: 'Iterable[int]|None' = None,
+    frames: Iterable[int] | None = None,
     supersample: int = 2,
     video_id: str = '',
 ) -> tuple[list[np.ndarray], pd.DataFrame]:
     """Film a person.
 
     Args:
-        person: TODO.
-        performance: TODO.
-        scene: TODO.
+        person: who.
+        performance: what they do.
+        scene: where.
         size: px, side of the square frames.
-        frames: only these.
-        supersample: TODO.
-        video_id: TODO.
+        frames: numbers of those to draw; all if left out.
+        supersample: samples per pixel in each direction.
+        video_id: of the truth.
 
     Returns:
-        uint8 size x size x 3 images; truth, one row a frame.
+        uint8 size x size x 3 images; truth, one row per frame.
     """
-    model = MorphableModel.load()
-    T, late = len(performance), _rng([scene.seed, 1])
-    side = 1 if late.random() < 0.5 else -1
-    figure = Figure(
-        person, model, 256 if size <= 144 else 512 if size <= 320 else 1024, scene.held, side
-    )
-    s, R, t = placement(performance, scene, size, figure.pivot)
-    g = _rng(scene.seed)
-    shake = (
-        np.stack([drift_noise(g, T, performance.fps, 1.5, 0.2, 8.0) for _ in range(2)], 1)
-        * scene.shake
-        * size
-        / 256
-    )
-    t = t + shake
-    middle = project(np.broadcast_to(figure.middle, (T, 1, 3)), s, R, t)[:, 0]
-    way = scene.shutter * np.gradient(middle[:, :2], axis=0) if T > 1 else np.zeros((1, 2))
-    distance = scene.focal / scene.eyes * s
-    drift = np.stack([drift_noise(late, T, performance.fps, 2.0, 0.05, 0.5) for _ in range(3)], 1)
-    lamp = scene.light.color * np.exp(
-        scene.lamp_drift * (drift[:, :1] + 0.4 * drift[:, 1:2] * [1, 0, -1])
-    ).astype(np.float32)
-    up = _raised(late, T)
-    rows = np.arange(size, dtype=np.float32)[:, None, None]
-    margin = 8 * size // 256
-    wall = background(scene, size + 2 * margin, size + 2 * margin)
+    take, T = _take(person, performance, scene, size), len(performance)
     seeds = np.random.SeedSequence(scene.seed).spawn(T)
-    jaw = model.action_names.index('jawOpen')
-    rest = np.array(scene.center) * size
-    k, buffers, images, gain = (
-        supersample,
-        None,
-        [],
-        exposure(person, scene) * np.exp(scene.gain_drift * drift[:, 2]),
-    )
-    chosen = range(T) if frames is None else list(frames)
+    chosen, buffers, images = np.arange(T) if frames is None else np.array([*frames]), None, []
     for i in chosen:
-        shape = figure.vertices(performance.actions[i])
-        head = project(shape, s[i], R[i], t[i])
-        stand = scene.eyes * size
-        Rb = euler_to_matrix(
-            *(
-                np.array(
-                    [performance.yaw.mean(), performance.pitch.mean(), performance.roll.mean()]
-                )
-                * [0.35, 0, 0]
-            )
-        )
-        still = figure.body
-        if scene.held:
-            still = still.copy()
-            still[figure.held, 1] -= 5 * (1 - up[i])
-        body = project(
-            np.concatenate([still, shape[figure.neck]]) - figure.pivot,
-            stand,
-            Rb,
-            rest + shake[i] + stand * (figure.pivot[:2] + performance.sway[i]) * [1, -1],
-        )
-        body[:, 2] += stand * figure.pivot[2]
-        body, collar = np.split(body, [len(figure.body)])
-        head[figure.neck] += figure.tied[:, None] * (collar - head[figure.neck])
-        points = in_perspective(
-            np.concatenate([head, body], dtype=np.float32), middle[i], distance[i]
-        ) * np.float32(k)
-        normals = vertex_normals(points, figure.faces, figure.join, image=True)
-        lit = 1 - scene.shadow * (
-            1 - lit_from(points * np.float32([1, -1, 1]), figure.faces, scene.light.direction, 96)
-        )
-        buffers = rasterize(points, figure.faces, size * k, size * k, buffers=buffers)
-        surface = Surface(
-            figure.uv,
-            figure.texture,
-            ambient=figure.ambient_at(performance.actions[i, jaw]),
-            lit=lit,
-            material=figure.material,
-        )
-        lamp_now = replace(scene.light, color=lamp[i])
-        rgba = shade(buffers, figure.faces, normals, surface, lamp_now)
-        rgba = cv2.resize(rgba, (size, size), interpolation=cv2.INTER_AREA)
-        if np.hypot(*way[i]) >= 0.4:
-            rgba = rgba + smooth_step(
-                rows, middle[i, 1] + 2.4 * s[i], middle[i, 1] + 1.3 * s[i]
-            ) * (smear(rgba, way[i]) - rgba)
-        M = np.float32([[1, 0, shake[i, 0] - margin], [0, 1, shake[i, 1] - margin]])
-        behind = cv2.warpAffine(
-            wall, M, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-        images.append(
-            expose(
-                rgba[..., :3] + (1 - rgba[..., 3:]) * behind,
-                scene,
-                gain[i],
-                np.random.default_rng(seeds[i]),
-            )
-        )
-    chosen = np.asarray(chosen)
-    truth = truth_table(
-        video_id,
-        performance.fps,
-        s[chosen],
-        R[chosen],
-        t[chosen],
-        person.identity,
-        performance.actions[chosen],
-        model,
-    )
-    truth['frame'], truth['time'] = chosen, chosen / performance.fps
-    return images, truth
+        rgba, buffers = _drawn(take, i, supersample, buffers)
+        rgba = _smeared(take, i, rgba)
+        light = rgba[..., :3] + (1 - rgba[..., 3:]) * _behind(take, i)
+        images.append(expose(light, scene, take.gain[i], np.random.default_rng(seeds[i])))
+    pose, time = tuple(x[chosen] for x in take.pose), chosen / performance.fps
+    truth = truth_table(video_id, time, pose, person.identity, performance.actions[chosen])
+    return images, truth.assign(frame=chosen)
