@@ -429,10 +429,8 @@ def train(
     Raises:
         UsageError: if a setting cannot be, or `out` holds another run.
     """
-    config, call = (
-        train_config(config, **settings),
-        _Call(max_minutes, save_minutes, workers, quiet),
-    )
+    config = train_config(config, **settings)
+    call = _Call(max_minutes, save_minutes, workers, quiet)
     sets, start = train_data(data, config, quiet), _start(init, config)
     run, items = _prepare(config, sets, start, Path(out))
     _open_folder(run, resume)
