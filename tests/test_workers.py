@@ -7,7 +7,7 @@ import pytest
 
 from threedad import core
 from threedad.core import VideoError
-from threedad.workers import isolated, pooled
+from threedad.workers import isolated, one_writer, pooled
 
 JOBS = ['2', '[1, 3]', 'not json', '{"a": null}']
 SCRIPT = """
@@ -192,3 +192,56 @@ def test_no_process_is_left_behind():
     assert children() != before
     results.close()
     assert children() == before
+
+
+HOLD = """
+import sys, time
+from threedad.workers import one_writer
+with one_writer(sys.argv[1]):
+    print('held', flush=True)
+    time.sleep(600)
+"""
+
+
+def hold(folder):
+    p = subprocess.Popen(
+        [sys.executable, '-c', HOLD, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    assert p.stdout.readline() == 'held\n'
+    return p
+
+
+@pytest.mark.parametrize('note', [None, '', '{"pid": 1}', '[]'])
+def test_a_second_writer_says_whom_it_waits_for(tmp_path, note):
+    p = hold(tmp_path)
+    if note is not None:
+        (tmp_path / 'threedad-writer.json').write_text(note)
+    who = f'process {p.pid} on ' if note is None else 'another process'
+    end = threading.Timer(1.0, p.kill)
+    end.start()
+    started = time.monotonic()
+    with pytest.warns(UserWarning, match=f'waiting for {who}'):
+        with one_writer(tmp_path, patience=0.2):
+            waited = time.monotonic() - started
+    p.wait()
+    assert 0.5 < waited < 20
+
+
+def test_a_dead_writer_does_not_block(tmp_path):
+    p = hold(tmp_path)
+    p.kill()
+    p.wait()
+    started = time.monotonic()
+    with one_writer(tmp_path, patience=5):
+        pass
+    assert time.monotonic() - started < 4
+
+
+@pytest.mark.parametrize('content', ['', 'not json', json.dumps(dict(pid=1)), '[]'])
+def test_what_a_dead_writer_left_does_not_block(tmp_path, content):
+    for name in ('threedad.lock', 'threedad-writer.json'):
+        (tmp_path / name).write_text(content)
+    with warnings.catch_warnings(action='error'):
+        with one_writer(tmp_path, patience=1):
+            assert (tmp_path / 'threedad-writer.json').is_file()
+    assert not list(tmp_path.iterdir())

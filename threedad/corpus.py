@@ -31,7 +31,7 @@ from threedad.core import (
 )
 
 # %% ../nbs/34_corpus.ipynb #cb9215c5
-from .workers import pooled
+from .workers import one_writer, pooled
 from .video import probe
 from .trajectory import TRAJECTORY_COLUMNS
 from .corpora import file_of, path_text, video_table
@@ -49,7 +49,6 @@ from threedad.storefiles import (
     row_sha256,
     store_faults,
     trajectory_sha256,
-    writing,
 )
 
 # %% ../nbs/34_corpus.ipynb #1febdc1b
@@ -270,7 +269,7 @@ def _store_folder(store, settings) -> Iterator[Path]:
     try:
         for folder in (store, store / 'crops', store / 'rows'):
             folder.mkdir(parents=True, exist_ok=True)
-        with writing(store):
+        with one_writer(store):
             (store / 'rows').mkdir(exist_ok=True)
             _open_settings(store, settings)
             yield store

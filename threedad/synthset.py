@@ -6,15 +6,13 @@
 __all__ = ['DIFFICULTIES', 'CorpusConfig', 'partner_of', 'person_of', 'sides', 'video_rows', 'half_written', 'synthesize']
 
 # %% ../nbs/29_synthset.ipynb #39b60188
-import contextlib, math, os, re, socket, time, warnings
+import math, re
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Iterator
 
 import av
 import pandas as pd
-from filelock import FileLock, Timeout
 
 from . import __version__
 
@@ -27,12 +25,10 @@ from threedad.core import (
     check_output,
     one_thread,
     progress as progress_bar,
-    read_json,
     read_table,
-    write_json,
     write_table,
 )
-from .workers import pooled
+from .workers import one_writer, pooled
 from .video import write_video
 from .people import Person
 from .performance import Performance
@@ -324,35 +320,6 @@ def _make(job):
         return str(e)
     return ''
 
-# %% ../nbs/29_synthset.ipynb #c8983fff
-def _writer(out):
-    """Who writes to a corpus, as they wrote it down."""
-    try:
-        w = read_json(out / 'threedad-writer.json')
-        return f'process {w["pid"]} on {w["host"]}, which has been writing since {w["since"]}'
-    except (FileError, KeyError, TypeError):
-        return 'another process that is writing'
-
-# %% ../nbs/29_synthset.ipynb #2e06e4b2
-@contextlib.contextmanager
-def _writing(out, patience=2.0) -> Iterator[None]:
-    """Be the only one to write to a corpus inside the block; wait, and say so, if needed."""
-    lock, note = FileLock(out / 'threedad.lock'), out / 'threedad-writer.json'
-    try:
-        lock.acquire(timeout=patience)
-    except Timeout:
-        warnings.warn(f'{out}: waiting for {_writer(out)}', stacklevel=4)
-        lock.acquire()
-    try:
-        since = time.strftime('%Y-%m-%d %H:%M:%S')
-        write_json(dict(pid=os.getpid(), host=socket.gethostname(), since=since), note)
-        yield
-    finally:
-        note.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            os.unlink(out / 'threedad.lock')
-        lock.release()
-
 # %% ../nbs/29_synthset.ipynb #2f8d0f52
 _HALF = {
     'video': re.compile(r'\.\d{4,}(_p\d{3,}){1,2}-[a-z0-9_]{8}\.mp4'),
@@ -450,7 +417,7 @@ def synthesize(
     workers = int(check_number('workers', workers, 0, 1000))
     check_output(out / 'videos.parquet')
     out.mkdir(parents=True, exist_ok=True)
-    with _writing(out):
+    with one_writer(out):
         for path in half_written(out):
             path.unlink()
         _work_off(out, config, workers, progress)
