@@ -1,63 +1,87 @@
-"""The 3D Analysis Unit: shapes at any width and size, and published weights."""
+"""The network that reads a face in 3DMM space, and the files that hold its weights."""
 
 import pytest
 import torch
 
+from helpers.checkpoints import WRAPPINGS, little_memory, pickles
 from threedad.analysis import DepthwiseSeparable, MobileNet, to_3ddfa
 from threedad.core import CheckpointError
 
 
-@pytest.mark.parametrize('width, size, side', [(1 / 8, 40, 2), (0.25, 72, 3), (0.5, 120, 4)])
-def test_maps_and_numbers_have_their_shapes(width, size, side):
-    net, x = MobileNet(width).eval(), torch.rand(2, 3, size, size)
-    assert net.features(x).shape == (2, int(1024 * width), side, side)
-    assert net(x).shape == (2, 62) and net(x).isfinite().all()
-
-
-@pytest.mark.parametrize('stride', [1, 2])
-def test_a_block_mixes_channels_after_places(stride):
-    block, x = DepthwiseSeparable(4, 6, stride).eval(), torch.rand(1, 4, 9, 9)
-    y = block(x)
-    assert y.shape == (1, 6, -(-9 // stride), -(-9 // stride)) and (y >= 0).all()
-    moved = x.clone()
-    moved[..., 4, 4] += 1
-    reached = (block(moved) != y).any(1)[0].nonzero()
-    assert (abs(reached * stride - 4) <= 1 + (stride - 1)).all()
-
-
-@pytest.mark.parametrize('value, want', [(0.0, -127.5 / 128), (0.5, 0.0), (1.0, 127.5 / 128)])
-def test_faces_are_brought_to_the_range_of_3ddfa(value, want):
-    rgb = torch.zeros(1, 3, 2, 2)
-    rgb[:, 0] = value
-    assert torch.allclose(to_3ddfa(rgb)[0, 2], torch.full((2, 2), want), atol=1e-6)
-
-
-@pytest.mark.parametrize('width', [0.25, 0.5, 1.0])
-@pytest.mark.parametrize('form', ['bare', 'state_dict', 'module.'])
-def test_published_files_load_at_any_width(width, form, tmp_path):
+@pytest.fixture(scope="module")
+def small():
     torch.manual_seed(0)
+    return MobileNet(0.125).eval()
+
+
+def as_3ddfa(net):
+    """A state as the scripts of 3DDFA_V2 name it, with the heads that we do not use."""
+    state = {k.replace("fc.", "fc_param."): v for k, v in net.state_dict().items()}
+    return state | {"fc_lm.weight": torch.zeros(136, 128), "fc2.bias": torch.zeros(2)}
+
+
+@pytest.mark.parametrize("name", WRAPPINGS)
+def test_wrapped_files_load(small, tmp_path, name):
+    torch.save(WRAPPINGS[name](as_3ddfa(small)), tmp_path / "x.pth")
+    net = MobileNet.load_3ddfa(tmp_path / "x.pth")
+    x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert net.width == 0.125 and not net.training
+    with torch.no_grad():
+        assert torch.allclose(net(x), small(x), atol=0.05 if name == "half" else 0)
+
+
+CONV, HEAD = "conv1.weight", "fc_param.weight"
+HOSTILE = {
+    "no first layer": {CONV: None},
+    "no head": {HEAD: None},
+    "a flat first layer": {CONV: torch.zeros(4)},
+    "no channels": {CONV: torch.zeros(0, 3, 3, 3)},
+    "a million channels": {CONV: torch.zeros(1).expand(2**20, 3, 3, 3)},
+    "a stretched head": {HEAD: torch.zeros(1).expand(2**30, 2**20)},
+    "wider than the rest": {CONV: torch.zeros(32, 3, 3, 3)},
+    "another number": {HEAD: torch.full((62, 128), float("nan"))},
+    "whole numbers": {CONV: torch.zeros(4, 3, 3, 3, dtype=torch.int32)},
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files_are_refused(small, tmp_path, name):
+    state = as_3ddfa(small) | HOSTILE[name]
+    torch.save({k: v for k, v in state.items() if v is not None}, tmp_path / "x.pth")
+    with little_memory(), pytest.raises(CheckpointError, match="x.pth") as e:
+        MobileNet.load_3ddfa(tmp_path / "x.pth")
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("name", ["archive", "old", "bare", "hidden"])
+def test_pickles_are_not_run(tmp_path, name):
+    trace = tmp_path / "ran"
+    with pytest.raises(CheckpointError, match="safely"):
+        MobileNet.load_3ddfa(pickles(tmp_path / "files", trace)[name])
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("width, size", [(0.125, 40), (0.25, 72), (0.5, 120), (1, 33)])
+def test_shapes(width, size):
     net = MobileNet(width).eval()
-    state = {k.replace('fc.', 'fc_param.'): v for k, v in net.state_dict().items()}
-    state['fc_lm.weight'] = torch.zeros(136, int(1024 * width))
-    state = {f'module.{k}': v for k, v in state.items()} if form == 'module.' else state
-    torch.save({'state_dict': state} if form == 'state_dict' else state, tmp_path / 'w.pth')
-    back, x = MobileNet.load_3ddfa(tmp_path / 'w.pth'), torch.rand(1, 3, 120, 120)
-    assert back.width == width and torch.equal(back(x), net(x))
+    side = -(-size // 32)
+    with torch.no_grad():
+        maps = net.features(torch.zeros(2, 3, size, size))
+        assert maps.shape == (2, net.channels, side, side)
+        assert net(torch.zeros(2, 3, size, size)).shape == (2, 62)
 
 
-STATE = MobileNet(0.25).state_dict()
+@pytest.mark.parametrize("stride, side", [(1, 9), (2, 5)])
+def test_a_block_keeps_channels_apart_until_its_end(stride, side):
+    block = DepthwiseSeparable(3, 7, stride).eval()
+    assert block(torch.rand(2, 3, 9, 9)).shape == (2, 7, side, side)
+    assert block.conv_dw.groups == 3
 
 
-@pytest.mark.parametrize(
-    'state, cause',
-    [
-        ({'x': torch.zeros(2)}, 'not a 3DDFA_V2 MobileNet'),
-        (STATE | {'conv1.weight': torch.zeros(4096, 3, 3, 3)}, 'no such MobileNet'),
-        (STATE | {'fc.weight': torch.zeros(10**6, 1)}, 'no such MobileNet'),
-        (STATE | {'conv1.weight': torch.zeros(16, 3, 3, 3)}, 'expected'),
-    ],
-)
-def test_other_files_are_refused(state, cause, tmp_path):
-    torch.save(state, tmp_path / 'w.pth')
-    with pytest.raises(CheckpointError, match=cause):
-        MobileNet.load_3ddfa(tmp_path / 'w.pth')
+@pytest.mark.parametrize("shape", [(3, 2, 2), (1, 3, 2, 2), (2, 4, 3, 2, 2)])
+def test_faces_become_bgr_around_zero(shape):
+    x = torch.zeros(shape)
+    x[..., 0, :, :] = 1
+    y = to_3ddfa(x)
+    assert torch.allclose(y[..., 2, :, :], torch.tensor(127.5 / 128))
+    assert torch.allclose(y[..., :2, :, :], torch.tensor(-127.5 / 128))

@@ -278,7 +278,8 @@ class Fusion(nn.Module):
             n x 2 x C x (2k - 1) x (2k - 1).
         """
         with torch.autocast(a.device.type, enabled=False):
-            return torch.stack([self.upsample(a.float()), self.down_channel(c.float())], 1)
+            full = self.upsample[0].weight.dtype
+            return torch.stack([self.upsample(a.to(full)), self.down_channel(c.to(full))], 1)
 
     def pyramid(self, x: Tensor) -> Tensor:
         """Three levels of merging and their verdicts.
@@ -295,7 +296,7 @@ class Fusion(nn.Module):
         if not x.shape[1] or x.shape[1] % 4:
             raise UsageError(f'a clip must have a multiple of 4 frames, not {x.shape[1]}')
         with torch.autocast(x.device.type, enabled=False):
-            x, pooled, logits = x.float().flatten(1, 2), [], []
+            x, pooled, logits = x.to(self.classifier[0].weight.dtype).flatten(1, 2), [], []
             levels = self.layer1, self.layer2, self.layer3
             for level, norm, head in zip(levels, self.bottleneck, self.classifier):
                 x = level(x)

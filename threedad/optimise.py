@@ -79,8 +79,9 @@ class SharedBatchNorm(nn.BatchNorm2d):
             return F.batch_norm(x, *state, training=False, eps=self.eps)
         shape = (1, -1, *[1] * (x.ndim - 2))
         dims = [d for d in range(x.ndim) if d != 1]
-        mean = _MeanOverProcesses.apply(x.float().mean(dims))
-        centred = x.float() - mean.view(shape)
+        full = x.to(self.weight.dtype)
+        mean = _MeanOverProcesses.apply(full.mean(dims))
+        centred = full - mean.view(shape)
         var = _MeanOverProcesses.apply(centred.square().mean(dims))
         self._follow(mean, var, x.numel())
         scale = self.weight * torch.rsqrt(var + self.eps)

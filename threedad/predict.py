@@ -6,7 +6,7 @@
 __all__ = ['PREDICTION_COLUMNS', 'clips_of', 'score_items', 'prediction_table', 'predict']
 
 # %% ../nbs/51_predict.ipynb #51a00003
-import os
+import contextlib, os
 from typing import Any, Sequence
 import numpy as np, pandas as pd
 import torch
@@ -36,11 +36,23 @@ def clips_of(
     """
     if isinstance(data, (str, os.PathLike, Store)):
         settings = dict(size=config.texture_size, length=config.frames) | settings
-        return ClipDataset(data, video_ids, **settings)
+        chosen = None if video_ids is None else list(video_ids)
+        return ClipDataset(data, chosen, **settings)
     if not hasattr(data, '__len__') or not hasattr(data, '__getitem__'):
         what = 'a store, its path or a dataset of clips'
         raise UsageError(f'expected {what}, not {type(data).__name__}')
     return data
+
+# %% ../nbs/51_predict.ipynb #4bbe1d5e
+@contextlib.contextmanager
+def _judging(detector):
+    """A detector in evaluation mode while a block runs, whatever happens in it."""
+    mode = detector.training
+    detector.eval()
+    try:
+        yield
+    finally:
+        detector.train(mode)
 
 # %% ../nbs/51_predict.ipynb #51a00009
 @torch.inference_mode()
@@ -59,9 +71,8 @@ def score_items(
     Returns:
         (item, P(fake)) of each.
     """
-    mode, rows = detector.training, []
-    detector.eval()
-    with few_threads(detector):
+    rows = []
+    with _judging(detector), few_threads(detector):
         for start in range(0, len(items), batch_size):
             some = items[start : start + batch_size]
             clips = torch.stack([torch.as_tensor(data[k]['clip']) for k in some])
@@ -69,7 +80,6 @@ def score_items(
             rows += zip(some, scores.tolist())
             if bar is not None:
                 bar.update(len(some))
-    detector.train(mode)
     return rows
 
 # %% ../nbs/51_predict.ipynb #fc43ded5

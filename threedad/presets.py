@@ -139,7 +139,7 @@ PRESETS = {
 }
 
 # %% ../nbs/43_presets.ipynb #f4872732
-def detector_config(preset: str | DetectorConfig = 'tiny', **settings) -> DetectorConfig:
+def detector_config(preset: str | DetectorConfig = 'tiny', /, **settings) -> DetectorConfig:
     """A preset with some settings changed.
 
     Args:

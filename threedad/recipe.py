@@ -6,15 +6,16 @@
 __all__ = ['TrainConfig', 'train_config', 'TrainData', 'train_data', 'shuffled_labels']
 
 # %% ../nbs/53_recipe.ipynb #375d79de
-import os, reprlib
+import os, reprlib, warnings
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 import numpy as np, pandas as pd
 
 from .core import FAKE, REAL, UsageError
+from .corpora import UNKNOWN
 from .corpus import Store
 from .presets import PRESETS, DetectorConfig, bounded, detector_config
-from .batches import clip_labels
+from .batches import check_labels, clip_labels
 from .predict import clips_of
 
 # %% ../nbs/53_recipe.ipynb #cacd845a
@@ -165,14 +166,24 @@ def train_data(data: Any, config: TrainConfig, quiet: bool = False) -> TrainData
         clip_labels(sets.val)
     return sets
 
+# %% ../nbs/53_recipe.ipynb #53b00001
+def _labelled(videos, split, store):
+    """The videos of a split whose label is known; a warning counts the others."""
+    known = videos[videos['label'] != UNKNOWN]
+    if len(known) < len(videos):
+        lost = f'{len(videos) - len(known)} of {len(videos)} videos in the split {split!r}'
+        cause = f'{lost} have no label ({UNKNOWN}) and are left out'
+        warnings.warn(f'{store.path}: {cause}', stacklevel=4)
+    if known.empty:
+        raise UsageError(f'{store.path}: no readable videos in the split {split!r}')
+    check_labels(known)
+    return known
+
 # %% ../nbs/53_recipe.ipynb #44aed9da
 def _split_store(store, config, quiet):
     """Training and validation clips of a store."""
     videos = store.videos[store.videos['status'] == 'ok']
-    train, val = (videos[videos['split'] == s] for s in ('train', 'val'))
-    for name, v in dict(train=train, val=val).items():
-        if v.empty:
-            raise UsageError(f'{store.path}: no readable videos in the split {name!r}')
+    train, val = (_labelled(videos[videos['split'] == s], s, store) for s in ('train', 'val'))
     names = ', '.join(sorted(train['corpus'].unique()))
     real, fake = (int((train['label'] == c).sum()) for c in (REAL, FAKE))
     size = config.detector.texture_size

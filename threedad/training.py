@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 import numpy as np, pandas as pd
-import torch, torch.nn.functional as F
+import torch
 from sklearn.metrics import roc_auc_score
 
 from threedad.core import (
@@ -24,7 +24,7 @@ from threedad.core import (
     write_table,
 )
 from .weights import read_description, read_header, read_tensors
-from .detector import Detector, few_threads, loss_parts
+from .detector import Detector, few_threads, loss_parts, verdict_loss
 from threedad.batches import (
     LabelledClips,
     augment,
@@ -106,7 +106,7 @@ _LEFTOVER = re.compile(r'\.(state|best|history|detector)-\w{8}\.(safetensors|par
 def _remove_leftovers(folder):
     """Delete temporary files of a run that was killed."""
     for f in folder.iterdir():
-        if _LEFTOVER.fullmatch(f.name):
+        if _LEFTOVER.fullmatch(f.name) and f.is_file():
             f.unlink(missing_ok=True)
 
 # %% ../nbs/54_training.ipynb #a979d467
@@ -174,28 +174,34 @@ class _Run:
         self.at = dict(epoch=0, batch=0, step=0, best=None, sums=[0.0, 0.0], history=[])
         self.saved = time.monotonic()
 
-    def save(self):
-        """Write the state; the main process does."""
-        from safetensors.torch import save_file
+# %% ../nbs/54_training.ipynb #54b00001
+def _save_state(run):
+    """Write the state; the main process does."""
+    from safetensors.torch import save_file
 
-        self.saved = time.monotonic()
-        if not self.acc.is_main_process:
-            return
-        scaler = self.acc.scaler.state_dict() if self.acc.scaler is not None else None
-        info = json.dumps(dict(settings=self.settings, at=self.at, scaler=scaler))
-        with atomic_path(self.out / 'state.safetensors') as tmp:
-            tensors = _state_tensors(self.net, self.ema, self.optimizer)
-            save_file(tensors, str(tmp), metadata={'state': info})
+    run.saved = time.monotonic()
+    if not run.acc.is_main_process:
+        return
+    scaler = run.acc.scaler.state_dict() if run.acc.scaler is not None else None
+    info = json.dumps(dict(settings=run.settings, at=run.at, scaler=scaler))
+    with atomic_path(run.out / 'state.safetensors') as tmp:
+        tensors = _state_tensors(run.net, run.ema, run.optimizer)
+        save_file(tensors, str(tmp), metadata={'state': info})
 
-    def load(self):
-        """Go on where the state in the folder stands."""
-        path = self.out / 'state.safetensors'
-        info, tensors = _read_state(path)
-        _same_run(path, self.settings, info['settings'])
-        _restore(tensors, self.net, self.ema, self.optimizer)
-        if info['scaler'] and self.acc.scaler is not None:
-            self.acc.scaler.load_state_dict(info['scaler'])
-        self.at = info['at']
+# %% ../nbs/54_training.ipynb #54b00002
+def _load_state(run):
+    """Go on where the state in the folder stands."""
+    path = run.out / 'state.safetensors'
+    info, tensors = _read_state(path)
+    _same_run(path, run.settings, info['settings'])
+    try:
+        run.at = {k: info['at'][k] for k in run.at}
+        _restore(tensors, run.net, run.ema, run.optimizer)
+        if info['scaler'] and run.acc.scaler is not None:
+            run.acc.scaler.load_state_dict(info['scaler'])
+    except (KeyError, ValueError, TypeError, RuntimeError) as e:
+        cause = f'does not hold the state of this run ({type(e).__name__}); delete it'
+        raise CheckpointError(path, f'{cause} to start over') from None
 
 # %% ../nbs/54_training.ipynb #53a00020
 def _pictures(run, clips, by_frame):
@@ -215,8 +221,7 @@ def _losses(run, x, labels, by_frame):
     if not by_frame:
         clip, frame = loss_parts(run.model(x), labels)
         return 0.7 * clip + 0.3 * frame, torch.stack([clip, frame])
-    logits = run.model(x, alone=True).frame_logits
-    loss = F.cross_entropy(logits.flatten(0, 1).float(), labels)
+    loss = verdict_loss(run.model(x, alone=True).frame_logits, labels)
     return loss, torch.stack([torch.full_like(loss, math.nan), loss])
 
 # %% ../nbs/54_training.ipynb #53a00022
@@ -300,7 +305,7 @@ def _close_epoch(run, row):
     at.update(epoch=at['epoch'] + 1, batch=0, sums=[0.0, 0.0])
     if run.acc.is_main_process:
         write_table(pd.DataFrame(at['history']), run.out / 'history.parquet')
-    run.save()
+    _save_state(run)
     run.acc.wait_for_everyone()
 
 # %% ../nbs/54_training.ipynb #5a158fda
@@ -358,7 +363,7 @@ def _run_epoch(run, items, batches, call, stop, bar):
         bar.set_postfix(epoch=run.at['epoch'] + 1, loss=f'{_loss(run.at, by_frame):.3f}')
         now, late = alone and stop.hit, alone and call.late()
         if now or late or time.monotonic() - run.saved > 60 * call.save_minutes:
-            run.save()
+            _save_state(run)
         if now:
             raise KeyboardInterrupt
         if late and run.at['batch'] < len(batches):
@@ -431,8 +436,8 @@ def train(
     """
     config = train_config(config, **settings)
     call = _Call(max_minutes, save_minutes, workers, quiet)
-    sets, start = train_data(data, config, quiet), _start(init, config)
-    run, items = _prepare(config, sets, start, Path(out))
+    sets = train_data(data, config, quiet)
+    run, items = _prepare(config, sets, _start(init, config), Path(out))
     _open_folder(run, resume)
     _fit(run, items, sets.val, call)
     return Detector.load(run.out / 'best.safetensors')
@@ -474,7 +479,7 @@ def _open_folder(run, resume):
     """Go on with the run in its folder, if there is one; clear away what a kill left."""
     state = run.out / 'state.safetensors'
     if resume and state.exists():
-        run.load()
+        _load_state(run)
     run.acc.wait_for_everyone()
     if run.acc.is_main_process:
         run.out.mkdir(parents=True, exist_ok=True)
