@@ -134,10 +134,11 @@ def _detect(args):
     if args.report:
         check_output(args.report, ('.html', '.htm'))
     from threedad.detect import detect
-    from threedad.report import report
 
     v = detect(args.video, detector=args.detector, timeout=args.timeout, stop=args.frames)
     if args.report:
+        from threedad.report import report
+
         report(v, args.report)
     if args.json:
         print(json.dumps(v.to_json(), indent=2))

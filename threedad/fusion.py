@@ -264,7 +264,8 @@ class Fusion(nn.Module):
         for norm in self.bottleneck:
             norm.bias.requires_grad_(False)
         for head in self.classifier:
-            nn.init.normal_(head.weight, std=0.001)
+            if not head.weight.is_meta:
+                nn.init.normal_(head.weight, std=0.001)
             nn.init.zeros_(head.bias)
 
     def align(self, a: Tensor, c: Tensor) -> Tensor:

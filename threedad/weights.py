@@ -284,9 +284,10 @@ def start_convolutions(net: nn.Module, mode: str = 'fan_out') -> None:
     """Draw the weights of all convolutions by the rule of He et al. 2015.
 
     Args:
-        net: drawn in the order of its modules, from torch's generator.
+        net: drawn in the order of its modules, from torch's generator; on the meta device
+            there is nothing to draw, and torch would load its compiler to do so.
         mode: 'fan_out' keeps the size of gradients, 'fan_in' that of features.
     """
     for m in net.modules():
-        if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)):
+        if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)) and not m.weight.is_meta:
             nn.init.kaiming_normal_(m.weight, mode=mode, nonlinearity='relu')
