@@ -235,10 +235,11 @@ class _Sharing(NamedTuple):
         return float((np.where(self.size % 2, 1, -1) * sums**2).sum())
 
 # %% ../nbs/60_measures.ipynb #07d29386
-def _sharing(groups, count):
-    """Who is in which of `count` videos."""
+def _sharing(groups, count, least=2):
+    """Who is in which of `count` videos; of fewer than `least` people nothing is known."""
     sets = [] if groups is None else _named(groups, count)
-    known = len({p for people in sets for p in people if isinstance(p, str)}) > 1
+    everybody = frozenset().union(*sets)
+    known = len(everybody) >= least and any(isinstance(p, str) for p in everybody)
     number, subsets, rows, columns = {}, {}, [], []
     sets = sets if known else [frozenset([i]) for i in range(count)]
     index = np.array([number.setdefault(people, len(number)) for people in sets])
@@ -360,7 +361,7 @@ def rate_ci(
     hits = as_floats(hits)
     if not len(hits) or not np.isin(hits, (0, 1)).all():
         raise UsageError('a rate needs a true or false for every video')
-    n, sharing = len(hits), _sharing(groups, len(hits))
+    n, sharing = len(hits), _sharing(groups, len(hits), least=1)
     everything = np.ones(n, bool)
     variance = sharing.variance((hits - hits.mean()) / n) * sharing.growth(everything)
     units = (sharing.units(everything),)
