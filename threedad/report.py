@@ -86,6 +86,16 @@ def _heads(face_video, at, model, shape):
         points = _to_crop(points, face_video.matrices[k])
         yield render(points, model.faces, shape[:2], background=white, supersample=2)[0]
 
+# %% ../nbs/81_report.ipynb #810e7e0e
+def _seen(verdict):
+    """What was seen of the face of a verdict; what no report can be made of is refused."""
+    if not isinstance(verdict, Verdict):
+        kind = type(verdict).__name__
+        raise UsageError(f'a report needs the Verdict that `detect` returns, not {kind}')
+    if verdict.face_video is None:
+        raise UsageError('a report needs the verdict itself, not its JSON')
+    return verdict.face_video
+
 # %% ../nbs/81_report.ipynb #520699ff
 def video_pictures(verdict: Verdict, n: int = 8) -> list[list[np.ndarray]]:
     """What the detector saw of a video, and what was measured on it.
@@ -168,16 +178,6 @@ def _captioned(rows, times):
     """Rows of pictures for the template; the first row says when."""
     captions = [[f'{t:.2f} s' for t in times], [''] * len(times), [''] * len(times)]
     return [list(map(_picture, *both)) for both in zip(rows, captions)]
-
-# %% ../nbs/81_report.ipynb #810e7e0e
-def _seen(verdict):
-    """What was seen of the face of a verdict; what no report can be made of is refused."""
-    if not isinstance(verdict, Verdict):
-        kind = type(verdict).__name__
-        raise UsageError(f'a report needs the Verdict that `detect` returns, not {kind}')
-    if verdict.face_video is None:
-        raise UsageError('a report needs the verdict itself, not its JSON')
-    return verdict.face_video
 
 # %% ../nbs/81_report.ipynb #13430e04
 def report(verdict: Verdict, path: str | os.PathLike, columns: tuple = COLUMNS) -> Path:
