@@ -131,6 +131,22 @@ def test_audit_finds_a_planted_leak(family, monkeypatch):
     assert ((a.low <= a.auc + 1e-9) & (a.auc <= a.high + 1e-9)).all()
 
 
+def test_the_audit_of_a_corpus_stays_the_same():
+    """AUCs as they were when cells were still long; a pair of videos moves one by 0.002."""
+    v = listing(12, ('swap', 'lips'))
+    cues = cues_of(v)
+    cues.loc[v.manipulation == 'swap', list(CUES['border'])] += 0.2
+    a = audit(cues, v, progress=False).set_index(['cue', 'manipulation']).auc
+    known = {
+        ('duration', 'all'): 0.582465,
+        ('packets', 'all'): 0.440972,
+        ('brightness', 'lips'): 0.387153,
+        ('border', 'swap'): 0.659722,
+        ('together', 'swap'): 0.638889,
+    }
+    assert {k: a[k] for k in known} == pytest.approx(known, abs=0.004)
+
+
 def test_audit_finds_a_spread_as_well_as_a_shift(monkeypatch):
     "Fakes on both sides of the reals: a logistic regression alone would miss them."
     monkeypatch.setattr(room, 'CUES', {'sharpness': CUES['sharpness']})

@@ -112,28 +112,26 @@ def test_exchanged_labels_are_independent_of_the_true_ones():
         )
 
 
-def test_frame_baseline_and_its_control():
+def painted(v, blur):
+    """A store of noise whose fakes are soft in the middle, blurred by so many pixels."""
     import cv2
 
-    v = listing(8)
-
-    def paint(label, seed):
-        images = (
-            np.random.default_rng(seed)
-            .normal(128, 40, (5, 40, 40, 3))
-            .clip(0, 255)
-            .astype(np.uint8)
-        )
-        if label:
-            images[:, 8:32, 8:32] = [cv2.GaussianBlur(i[8:32, 8:32], (0, 0), 1) for i in images]
-        return images
-
-    images = {i: paint(l, s) for s, (i, l) in enumerate(zip(v.video_id, v.label))}
-    store = types.SimpleNamespace(
+    images = {}
+    for seed, (name, label) in enumerate(zip(v.video_id, v.label)):
+        noise = np.random.default_rng(seed).normal(128, 40, (5, 40, 40, 3))
+        images[name] = noise.clip(0, 255).astype(np.uint8)
+        for image in images[name] if label else ():
+            image[8:32, 8:32] = cv2.GaussianBlur(image[8:32, 8:32], (0, 0), blur)
+    return types.SimpleNamespace(
         videos=v,
         shard=lambda i: pd.DataFrame(dict(frame=10 + np.arange(5))),
         crops=lambda i, frames, size: images[i][np.array(frames) - 10],
     )
+
+
+def test_frame_baseline_and_its_control():
+    v = listing(8)
+    store = painted(v, blur=1)
     few = dict(frames=3, size=32, epochs=10, folds=2, progress=False)
     told, again, control = (
         frame_baseline(store, **few),
@@ -150,6 +148,29 @@ def test_frame_baseline_and_its_control():
     assert 0.2 < auc(control.label, control.score) < 0.8
     with pytest.raises(UsageError, match='real and fake'):
         frame_baseline(store, v[v.label == REAL])
+
+
+@pytest.mark.parametrize(
+    'shuffle, first, last, mean',
+    [(False, 0.520769, 0.483011, 0.513669), (True, 0.5, 0.5, 0.516403)],
+)
+def test_scores_of_trajectories_are_those_of_version_1(shuffle, first, last, mean):
+    v = listing(9, ('swap', 'lips'))
+    store = types.SimpleNamespace(videos=v, trajectories=moving(v, 0.9))
+    score = trajectory_baseline(store, folds=3, shuffle=shuffle, progress=False).score
+    found = score.iloc[0], score.iloc[-1], score.mean()
+    assert found == pytest.approx((first, last, mean), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    'shuffle, first, last, mean',
+    [(False, 0.517819, 0.507022, 0.512905), (True, 0.499606, 0.477087, 0.488295)],
+)
+def test_scores_of_frames_are_those_of_version_1(shuffle, first, last, mean):
+    store, few = painted(listing(6), blur=0.5), dict(frames=3, size=32, epochs=4, folds=2)
+    score = frame_baseline(store, shuffle=shuffle, progress=False, **few).score
+    found = score.iloc[0], score.iloc[-1], score.mean()
+    assert found == pytest.approx((first, last, mean), abs=2e-3)
 
 
 def test_a_figure_has_a_panel_per_detector_and_a_mark_per_manipulation():

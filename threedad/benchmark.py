@@ -310,6 +310,9 @@ def _middle_scores(net, images, rows, slack):
     return torch.stack(each).numpy()
 
 # %% ../nbs/65_benchmark.ipynb #67d1d127
+_SLACK = 8  # px
+
+
 def _fold_scores(images, videos, cut, epochs, seed, shuffle, progress):
     """P(fake) of every frame of every video, by networks that have not seen its people."""
     import torch
@@ -332,9 +335,6 @@ def _fold_scores(images, videos, cut, epochs, seed, shuffle, progress):
     return score
 
 # %% ../nbs/65_benchmark.ipynb #ae10bbc2
-_SLACK = 8  # px
-
-
 def frame_baseline(
     store: Store,
     videos: pd.DataFrame | None = None,
@@ -382,6 +382,9 @@ def _parts(videos):
             yield half, kind, pd.concat([reals, some])
 
 # %% ../nbs/65_benchmark.ipynb #c2e2ec9f
+_SIDES = dict(real=REAL, fake=FAKE)
+
+
 def baseline_table(predictions: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
     """Video AUC by detector, half and manipulation.
 
@@ -402,9 +405,6 @@ def baseline_table(predictions: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFr
             counts = {name: int((t['label'] == k).sum()) for name, k in _SIDES.items()}
             rows.append(about | dict(auc=ci.auc, low=ci.low, high=ci.high) | counts)
     return pd.DataFrame(rows)
-
-
-_SIDES = dict(real=REAL, fake=FAKE)
 
 # %% ../nbs/65_benchmark.ipynb #6943203f
 def _draw_detector(ax, table, at, halves):

@@ -204,6 +204,18 @@ def _at_threshold(v, threshold):
         confusion=dict(tn=p.tn, fp=p.fp, fn=p.fn, tp=p.tp),
     )
 
+# %% ../nbs/61_evaluate.ipynb #61a0b7c2
+def _people(v):
+    """How many people are named, None where nobody is."""
+    names = '+'.join(v['group'].dropna().astype(str)) if 'group' in v else ''
+    return len(set(names.split('+')) - {''}) or None
+
+# %% ../nbs/61_evaluate.ipynb #61a0b7c1
+def _told_apart(v):
+    """Videos without their groups where all have the same: then they count as independent."""
+    same = 'group' in v and v['group'].nunique(dropna=False) < 2
+    return v.drop(columns='group') if same else v
+
 # %% ../nbs/61_evaluate.ipynb #30f7e3bd
 def _over_videos(v, threshold):
     """Measures of all videos together."""
@@ -273,11 +285,11 @@ def evaluate(
         return progress_bar(kinds, 'evaluate', unit='manipulation', **off)
 
     v = video_scores(known)
-    out |= _over_videos(v, threshold)
+    told = _told_apart(v)
+    out |= _over_videos(told, threshold)
     out |= {f'{unit}s': _count(known), 'unlabelled': len(table) - len(known)}
-    people = '+'.join(v['group'].dropna().astype(str)) if 'group' in v else ''
-    out['people'] = len(set(people.split('+')) - {''}) or None
-    out['manipulations'] = _of_manipulations(v, bar)
+    out['people'] = _people(v)
+    out['manipulations'] = _of_manipulations(told, bar)
     if videos is not None:
         out['unscored'] = _unscored(videos, v)
     return out

@@ -224,16 +224,22 @@ class _Sharing(NamedTuple):
         shown = np.bincount(self.which[chosen], minlength=self.holds.shape[1]) > 0
         return min(int(shown.sum()), int(((self.holds @ shown)[self.size == 1] > 0).sum()))
 
+    def growth(self, *classes) -> float:
+        """By how much a variance grows for the means having been taken from the same videos."""
+        shared = max(self.variance(chosen / chosen.sum()) for chosen in classes)
+        return 1 / (1 - shared) if shared < 1 - 1e-9 else float('inf')
+
     def variance(self, influence) -> float:
         """Sum of products of the influences of all pairs of videos that share anyone."""
         sums = self.holds @ np.bincount(self.which, influence, minlength=self.holds.shape[1])
         return float((np.where(self.size % 2, 1, -1) * sums**2).sum())
 
 # %% ../nbs/60_measures.ipynb #07d29386
-def _sharing(groups, count):
-    """Who is in which of `count` videos."""
+def _sharing(groups, count, least=2):
+    """Who is in which of `count` videos; of fewer than `least` people nothing is known."""
     sets = [] if groups is None else _named(groups, count)
-    known = len({p for people in sets for p in people if isinstance(p, str)}) > 1
+    everybody = frozenset().union(*sets)
+    known = len(everybody) >= least and any(isinstance(p, str) for p in everybody)
     number, subsets, rows, columns = {}, {}, [], []
     sets = sets if known else [frozenset([i]) for i in range(count)]
     index = np.array([number.setdefault(people, len(number)) for people in sets])
@@ -264,7 +270,7 @@ def _design_effect(estimate, variance, null, counts, units):
     """How many videos are worth one that is independent; a person counts once near 0 and 1."""
     k = min(units)
     edge = 1 - 1 / (2 * k)
-    over_people = max(variance, 0) * k / (k - 1) + _PRIOR * null(edge, *units)
+    over_people = max(variance, 0) + _PRIOR * null(edge, *units)
     return over_people / (null(estimate, *counts) + _PRIOR * null(edge, *counts))
 
 # %% ../nbs/60_measures.ipynb #7e97415d
@@ -272,7 +278,7 @@ def _score_interval(estimate, variance, null, counts, units, level):
     """Values whose variance explains how far they are from the estimate."""
     if not 0 < level < 1:
         raise UsageError(f'the level of an interval lies between 0 and 1, not at {level}')
-    if min(units) < 2:
+    if min(units) < 2 or not np.isfinite(variance):
         return float('nan'), float('nan')
     reach = student.ppf((1 + level) / 2, min(units) - 1) ** 2
     reach *= _design_effect(estimate, variance, null, counts, units)
@@ -303,7 +309,8 @@ class Interval(NamedTuple):
 
     def __str__(self) -> str:
         """One line for a reader."""
-        return f'AUC {self.auc:.3f} ({self.low:.3f} to {self.high:.3f}, {self.method})'
+        ends = 'no interval' if np.isnan(self.low) else f'{self.low:.3f} to {self.high:.3f}'
+        return f'AUC {self.auc:.3f} ({ends}, {self.method})'
 
 # %% ../nbs/60_measures.ipynb #89f7a811
 def auc_ci(
@@ -319,7 +326,7 @@ def auc_ci(
         level: coverage, 0..1.
 
     Returns:
-        auc, low, high, method; low and high are NaN where a class shows one person only.
+        auc, low, high, method; low and high are NaN where one person is in all videos of a class.
 
     Raises:
         UsageError: if a class is missing, or labels, scores and groups do not match.
@@ -333,7 +340,7 @@ def auc_ci(
     sides = labels == FAKE, labels == REAL
     counts = tuple(int(side.sum()) for side in sides)
     units = tuple(sharing.units(side) for side in sides)
-    variance = sharing.variance(influence)
+    variance = sharing.variance(influence) * sharing.growth(*sides)
     low, high = _score_interval(area, variance, _auc_variance, counts, units, level)
     return Interval(area, low, high, f'score interval over {over}')
 
@@ -349,14 +356,15 @@ def rate_ci(
         level: coverage, 0..1.
 
     Returns:
-        share, low, high; low and high are NaN with one person only.
+        share, low, high; low and high are NaN where one person is in all videos.
     """
     hits = as_floats(hits)
     if not len(hits) or not np.isin(hits, (0, 1)).all():
         raise UsageError('a rate needs a true or false for every video')
-    n, sharing = len(hits), _sharing(groups, len(hits))
-    variance = sharing.variance((hits - hits.mean()) / n)
-    units = (sharing.units(np.ones(n, bool)),)
+    n, sharing = len(hits), _sharing(groups, len(hits), least=1)
+    everything = np.ones(n, bool)
+    variance = sharing.variance((hits - hits.mean()) / n) * sharing.growth(everything)
+    units = (sharing.units(everything),)
     ends = _score_interval(hits.mean(), variance, _rate_variance, (n,), units, level)
     return float(hits.mean()), *ends
 
@@ -386,12 +394,12 @@ def roc_band(
         points: FPR grid, 0..1.
 
     Returns:
-        fpr, low, high (of the TPR).
+        fpr, low, high (of the TPR); NaN where `auc_ci` has no interval.
     """
     labels, scores = _checked(labels, scores)
     fake, sharing, curve = labels == FAKE, _sharing(groups, len(labels)), roc(labels, scores)
     m, units = int(fake.sum()), (sharing.units(fake), sharing.units(~fake))
-    rows = []
+    growth, rows = sharing.growth(fake, ~fake), []
     for x in np.linspace(0, 1, points):
         at = curve['threshold'].iloc[np.searchsorted(curve['fpr'], x)]
         hits = (scores >= at).astype(float)
@@ -400,7 +408,7 @@ def roc_band(
             (hits[~fake].mean() - hits[~fake]) * _slope(curve, x, units[1]) / (~fake).sum()
         )
         y = np.interp(x, curve['fpr'], curve['tpr'])
-        variance = sharing.variance(hits)
+        variance = sharing.variance(hits) * growth
         ends = _score_interval(y, variance, _rate_variance, (m,), units[:1], level)
         rows.append((x, *ends))
     return pd.DataFrame(rows, columns=['fpr', 'low', 'high'])
