@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from . import __version__
 from .core import ThreedadError, atomic_path, check_output, write_table
+from .workers import start_early
 from .pipeline import demo, evaluate_detector
 
 # %% ../nbs/83_cli.ipynb #ebe6a0df
@@ -133,6 +134,7 @@ def _detect(args):
     """Run `threedad detect`."""
     if args.report:
         check_output(args.report, ('.html', '.htm'))
+    start_early('threedad.facevideo')
     from threedad.detect import detect
 
     v = detect(args.video, detector=args.detector, timeout=args.timeout, stop=args.frames)

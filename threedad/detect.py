@@ -10,20 +10,22 @@ __all__ = ['NOTICE', 'MEASURED', 'DEFAULT_DETECTOR', 'load_detector', 'is_shippe
 import functools
 import os
 from collections.abc import Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import numpy as np
-import torch
 
 from . import __version__
 
 from .core import COLORS, FAKE, LABELS, REAL, UsageError, asset, progress as progress_bar
 from .facevideo import FaceVideo, analyse_isolated, decode_crop, printable
 from .clips import clip_frames
-from .detector import Detector
+
+if TYPE_CHECKING:
+    from threedad.detector import Detector
 
 # %% ../nbs/80_detect.ipynb #e2b36586
 NOTICE = (
@@ -41,7 +43,9 @@ MEASURED = (
 DEFAULT_DETECTOR = 'tiny.safetensors'
 
 
-def load_detector(detector: Detector | str | os.PathLike | None = None) -> tuple[Detector, str]:
+def load_detector(
+    detector: 'Detector | str | os.PathLike | None' = None,
+) -> 'tuple[Detector, str]':
     """A detector and what to call it.
 
     Args:
@@ -54,6 +58,8 @@ def load_detector(detector: Detector | str | os.PathLike | None = None) -> tuple
         UsageError: if it is none of these.
         FileError: if the file does not hold a detector.
     """
+    from threedad.detector import Detector
+
     if isinstance(detector, Detector):
         return detector.eval(), detector.config.name
     if detector is None:
@@ -65,7 +71,7 @@ def load_detector(detector: Detector | str | os.PathLike | None = None) -> tuple
     return Detector.load(Path(detector)).eval(), str(detector)
 
 # %% ../nbs/80_detect.ipynb #80de7e02
-def is_shipped(detector: Detector | str | os.PathLike | None) -> bool:
+def is_shipped(detector: 'Detector | str | os.PathLike | None') -> bool:
     """Whether a detector is the one that ships with the library.
 
     Args:
@@ -87,13 +93,15 @@ class _Crops:
         self.jpegs, self.size, self.bar = jpegs, size, bar
 
     def __getitem__(self, index):
+        import torch
+
         decoded = {i: decode_crop(self.jpegs[i], self.size) for i in sorted(index)}
         self.bar.update(len(index))
         images = np.stack([decoded[i] for i in index])
         return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 # %% ../nbs/80_detect.ipynb #a75fa70d
-def score_clips(detector: Detector, crops: Sequence, progress: bool = False) -> np.ndarray:
+def score_clips(detector: 'Detector', crops: Sequence, progress: bool = False) -> np.ndarray:
     """Score of every clip of a video.
 
     Args:
@@ -260,10 +268,26 @@ def _counted(track):
     found = dict(frames=len(track), faces_found=track.faces_found)
     return found | dict(fps=float(track.fps), duration=seconds)
 
+# %% ../nbs/80_detect.ipynb #80de7e12
+def _seen_and_scored(path, detector, timeout, progress, settings):
+    """The analysis of a video, a detector with its name, and the scores of the video's clips."""
+    scoring = []
+    with ThreadPoolExecutor(1) as beside:
+        loading = beside.submit(load_detector, detector)
+        if detector is not None:
+            loading.result()
+
+        def score(crops):
+            task = beside.submit(lambda: score_clips(loading.result()[0], crops, progress))
+            scoring.append(task)
+
+        found = analyse_isolated(path, timeout, progress, score, **settings)
+        return found, *loading.result(), scoring[0].result()
+
 # %% ../nbs/80_detect.ipynb #e23bbc5a
 def detect(
     path: str | os.PathLike,
-    detector: Detector | str | os.PathLike | None = None,
+    detector: 'Detector | str | os.PathLike | None' = None,
     timeout: float = 7200,
     stop: int | None = None,
     crop_size: int = 224,
@@ -285,9 +309,8 @@ def detect(
     Raises:
         VideoError: if there is nothing to score.
     """
-    net, name = load_detector(detector)
-    a = analyse_isolated(path, timeout, progress, crop_size=crop_size, stop=stop)
-    scores, track = score_clips(net, a.crops, progress), a.track
+    settings = dict(crop_size=crop_size, stop=stop)
+    a, net, name, scores = _seen_and_scored(path, detector, timeout, progress, settings)
     clips = _clip_rows(a, clip_frames(len(a.frames), net.config.frames), scores)
     doubt = dict(trained_on=_trained_on(net), warnings=_warnings(a, clips))
     return Verdict(
@@ -297,6 +320,6 @@ def detect(
         detector=name,
         shipped=is_shipped(detector),
         face_video=a,
-        **_counted(track),
+        **_counted(a.track),
         **doubt,
     )

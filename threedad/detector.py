@@ -8,6 +8,7 @@ __all__ = ['SMALL', 'highpass', 'prepare', 'Output', 'fake_probability', 'few_th
 
 # %% ../nbs/44_detector.ipynb #2a40d1d9
 import contextlib, json, os, reprlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import ContextManager, NamedTuple
@@ -338,6 +339,18 @@ def _as_frames(frames, index):
         return x.float()
     return (x.permute(0, 3, 1, 2) if x.shape[-1] == 3 else x).float() / 255
 
+# %% ../nbs/44_detector.ipynb #43a00030
+def _encoded(net, frames, pool):
+    """Maps of frames, n x 2 x C x H' x W', half of them in another thread."""
+
+    @torch.no_grad()
+    def encode(some):
+        return net.encode(some)[0]
+
+    return torch.cat(
+        list(pool.map(encode, frames.tensor_split(2) if len(frames) > 1 else [frames]))
+    )
+
 # %% ../nbs/44_detector.ipynb #ee32d7ab
 @patch
 @torch.no_grad()
@@ -358,12 +371,13 @@ def score_frames(
     clips, out, maps = np.asarray(clips), np.zeros(len(clips), np.float32), {}
     order = np.argsort(clips.min(1), kind='stable') if len(clips) else []
     last = {int(f): step for step, i in enumerate(order) for f in clips[i]}
-    with few_threads(self):
+    with few_threads(self), ThreadPoolExecutor(2) as pool:
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             new = [f for f in dict.fromkeys(clips[rows].ravel().tolist()) if f not in maps]
             if new:
-                maps.update(zip(new, self.encode(_as_frames(frames, new).to(self.device))[0]))
+                seen = _as_frames(frames, new).to(self.device)
+                maps.update(zip(new, _encoded(self, seen, pool)))
             batch = torch.stack([torch.stack([maps[int(f)] for f in clips[i]]) for i in rows])
             out[rows] = fake_probability(self.fuse(batch)).float().cpu().numpy()
             maps = {f: m for f, m in maps.items() if last[f] >= start + batch_size}

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -422,33 +423,39 @@ def save_analysis(path: str, folder: str, **settings) -> None:
     write_table(a.errors, folder / 'errors.parquet')
 
 # %% ../nbs/32_facevideo.ipynb #5c1d7e10
-def _watch(file, over, shown):
-    """Show what a child writes into `file` until `over` is set."""
-    while not over.wait(0.2):
+def _watch(folder, over, shown, cropped):
+    """Until `over` is set, show what a child says in its folder, and hand its crops on."""
+    ended = False
+    while not ended:
+        ended = over.wait(0.05)
         with contextlib.suppress(OSError, ValueError):
-            shown(*json.loads(file.read_bytes()))
-    with contextlib.suppress(OSError, ValueError):
-        shown(*json.loads(file.read_bytes()))
+            shown(*json.loads((folder / 'progress.json').read_bytes()))
+        if cropped and (folder / 'crops.parquet').exists():
+            cropped(CropShard(folder / 'crops.parquet'))
+            cropped = None
     shown.close()
 
 # %% ../nbs/32_facevideo.ipynb #5c1d7e11
 @contextlib.contextmanager
-def _watched(file, progress):
-    """Show how far the child has come that writes `file` while the block runs."""
+def _watched(folder, progress, cropped):
+    """Look into the folder of a child while the block runs."""
     over = threading.Event()
-    thread = threading.Thread(target=_watch, args=(file, over, _Shown()), daemon=True)
-    if progress:
-        thread.start()
+    watching = folder, over, _Shown(disable=not progress), cropped
+    thread = threading.Thread(target=_watch, args=watching, daemon=True)
+    thread.start()
     try:
         yield
     finally:
         over.set()
-        if progress:
-            thread.join()
+        thread.join()
 
 # %% ../nbs/32_facevideo.ipynb #dbabc66b
 def analyse_isolated(
-    path: str | os.PathLike, timeout: float = 7200.0, progress: bool = False, **settings
+    path: str | os.PathLike,
+    timeout: float = 7200.0,
+    progress: bool = False,
+    cropped: Callable[[CropShard], Any] | None = None,
+    **settings,
 ) -> FaceVideo:
     """Analyse a video in a process of its own.
 
@@ -456,6 +463,7 @@ def analyse_isolated(
         path: the video.
         timeout: seconds that it may take: about half the video's length on an idle machine.
         progress: show bars.
+        cropped: called in another thread with the crops, when the fit is still to come.
         **settings: of `analyse`, but for `progress` and `shard`.
 
     Returns:
@@ -470,7 +478,7 @@ def analyse_isolated(
     holder = tempfile.TemporaryDirectory(prefix='threedad-')
     with contextlib.ExitStack() as held:
         folder = Path(held.enter_context(holder))
-        with _watched(folder / 'progress.json', progress):
+        with _watched(folder, progress, cropped):
             job = facevideo.save_analysis, str(path), str(folder)
             isolated(*job, timeout=timeout, **settings)
         found = _load_analysis(folder)

@@ -162,6 +162,11 @@ def check_size(net: nn.Module, path: str | os.PathLike) -> None:
     if n > MOST_WEIGHTS:
         raise CheckpointError(path, f'describes a network of {n / 1e9:.1f} billion weights')
 
+# %% ../nbs/06_weights.ipynb #06a0f111
+def _laid_out(v: Tensor, like: Tensor) -> Tensor:
+    """A tensor of the type and in the memory layout of another."""
+    return torch.empty_strided(like.shape, like.stride(), dtype=like.dtype).copy_(v)
+
 # %% ../nbs/06_weights.ipynb #e70d532b
 def fill_network(net: nn.Module, state: dict[str, Tensor], path: str | os.PathLike) -> nn.Module:
     """Load weights into a network, if they fit.
@@ -184,9 +189,8 @@ def fill_network(net: nn.Module, state: dict[str, Tensor], path: str | os.PathLi
     for k, v in state.items():
         if v.is_floating_point() and not v.isfinite().all():
             raise CheckpointError(path, f'{k} holds numbers that are not finite')
-    if any(w.is_meta for w in want.values()):
-        net.to_empty(device='cpu')
-    net.load_state_dict(state)
+    laid_out = {k: _laid_out(v, want[k]) for k, v in state.items()}
+    net.load_state_dict(laid_out, assign=any(w.is_meta for w in want.values()))
     return net
 
 # %% ../nbs/06_weights.ipynb #ef046b56
