@@ -43,7 +43,7 @@ from .workers import isolated
 from .video import crop
 from .landmarks import crop_matrices
 from .tracking import Footage, Track, people_in, track_of
-from .fit import fit
+from .fit import FitConfig, fit
 
 # %% ../nbs/32_facevideo.ipynb #09bd89d6
 _FULL_COLOUR = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
@@ -397,7 +397,7 @@ def _analysed(path, video_id, crop_size, quality, stop, note, shard):
         track, keys, visible = _tracked(path, stop, spool, note)
         write_shard(shard, video_id, spool.rows(keys))
     note(f'fit {printable(path.name)}', 0, track.faces_found)
-    fitted = fit(track, video_id=video_id)
+    fitted = fit(track, video_id=video_id, config=FitConfig(maps=False))
     return FaceVideo(track, fitted.table, fitted.errors, CropShard(shard), visible)
 
 # %% ../nbs/32_facevideo.ipynb #1a8a3500

@@ -41,6 +41,7 @@ class FitConfig:
         window: frames that share a free identity, 1 or more.
         person_frames: frames that determine the person, 1 or more.
         batch: frames fitted at once, 1 or more; memory grows with it, results do not change.
+        maps: keep the distance of every landmark in every frame, T x 478.
     """
 
     sigma: float = 0.02
@@ -49,6 +50,7 @@ class FitConfig:
     window: int = 1
     person_frames: int = 64
     batch: int = 14
+    maps: bool = True
 
     def __post_init__(self):
         for name in ('sigma', 'identity_sigma'):
@@ -61,11 +63,8 @@ class FitConfig:
                 raise UsageError(f'{name} is a whole number from 1, not {value!r}')
 
 # %% ../nbs/15_fit.ipynb #2364811a
-_ACTION_SPREAD = 0.3
-_SPARSE = 0.1
-_RIDGE = 2.0
-_POSE_PRIOR = 1e-6
-_HUBER = 2.0
+_ACTION_SPREAD, _SPARSE, _RIDGE = 0.3, 0.1, 2.0
+_POSE_PRIOR, _HUBER = 1e-6, 2.0
 _PERSON_STEPS, _FRAME_STEPS, _ACTION_STEPS, _BOX_STEPS = 5, 4, 3, 60
 
 # %% ../nbs/15_fit.ipynb #433ffd83
@@ -481,10 +480,10 @@ _ERROR_COLUMNS = POSE_COLUMNS + IDENTITY_COLUMNS + EXPRESSION_COLUMNS + ACTION_C
 class _Answer:
     """The parts of a trajectory of n frames, to be filled."""
 
-    def __init__(self, n, person, model):
+    def __init__(self, n, person, model, maps):
         self.table = _Sheet(n, TRAJECTORY_COLUMNS[3:])
         self.errors = _Sheet(n, _ERROR_COLUMNS)
-        self.residuals = np.full((n, len(model.landmark_ok)), np.nan, np.float32)
+        self.residuals = np.full((n, len(model.landmark_ok)), np.nan, np.float32) if maps else None
         self.ok, self.action_names = model.landmark_ok, model.action_names
         identity = person.a[: len(model.identity)]
         sure = np.sqrt(np.maximum(np.diag(person.covariance), 0))[: len(identity)]
@@ -510,7 +509,8 @@ class _Answer:
         self.table.put(rows, self.action_names, state.deformation)
         self.errors.put(rows, self.action_names, known.errors[:, 6:])
         self.table.put(rows, ['residual_actions'], distance.mean(1)[:, None])
-        self.residuals[rows, self.ok] = distance
+        if self.residuals is not None:
+            self.residuals[rows, self.ok] = distance
 
     def _distance(self, state, known):
         return known.lin.distance / (state.scale * self.inter_ocular)[:, None]
@@ -583,7 +583,7 @@ def fit(
         heads = _heads(model, config.offsets)
         rows = _usable(track, heads.person.ok)
         person = _person_of(track, rows, heads, config)
-        answer = _Answer(len(rows), person, model)
+        answer = _Answer(len(rows), person, model, config.maps)
         batches = _fit_batches(track, rows, heads, person, config, answer)
         free = list(_free_identities(batches, len(model.identity), config.window))
     name = video_id or Path(track.path).stem

@@ -110,7 +110,7 @@ def _read_track(path):
     """The fields of a saved track; those of older versions lack `shot`."""
     try:
         with np.load(path, allow_pickle=False) as z:
-            arrays = {k: z[k].astype(t) for k, t in _ARRAYS.items() if k != 'shot' or k in z}
+            arrays = {k: z[k].astype(t, copy=False) for k, t in _ARRAYS.items() if k != 'shot' or k in z}
             return json.loads(str(z['about'])) | arrays
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as e:
         raise FileError(path, f'not a saved track ({type(e).__name__})') from e
