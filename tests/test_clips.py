@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers.corpus import make_corpus
-from threedad.clips import ClipDataset, clip_frames
+from threedad.clips import ClipDataset, clip_frames, clip_table
 from threedad.core import StoreError
 from threedad.corpus import preprocess
 
@@ -54,3 +54,16 @@ def test_few_clips_per_video_decode_only_their_frames(store, n, monkeypatch):
 def test_an_unknown_video_is_named(store):
     with pytest.raises(StoreError, match='has no video nobody'):
         ClipDataset(store, video_ids=['nobody'], progress=False)
+
+
+@pytest.mark.parametrize('label, found', [(None, -1), (float('nan'), -1), (1.0, 1), (-1, -1)])
+def test_a_missing_label_is_unknown(store, label, found, monkeypatch):
+    monkeypatch.setitem(store.__dict__, 'videos', store.videos.assign(label=label))
+    assert set(clip_table(store)[0].label) == {found}
+
+
+@pytest.mark.parametrize('label', [2, 0.5, 'fake'])
+def test_a_label_that_is_none_names_its_video(store, label, monkeypatch):
+    monkeypatch.setitem(store.__dict__, 'videos', store.videos.assign(label=label))
+    with pytest.raises(StoreError, match='has the label'):
+        clip_table(store)

@@ -266,12 +266,3 @@ def test_the_sample_store_is_readable():
     assert str(s.path) in s._repr_html_()
     assert read_json(s.path / 'store.json')['schema'] >= 1
     assert row_file(s.path, 'x').parent.name == 'rows'
-
-
-@pytest.mark.parametrize('labels', [[None], [float('nan'), 1], [-1, 0]])
-def test_videos_without_a_label_are_unknown(copy, labels):
-    table = pd.read_parquet(copy / 'videos.parquet')
-    given = [*labels, *[0] * len(table)][: len(table)]
-    table.assign(label=pd.array(given, dtype='Float64')).to_parquet(copy / 'videos.parquet')
-    found = Store(copy).videos.label.tolist()
-    assert found == [0 if k == 0 else 1 if k == 1 else -1 for k in given]

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .core import LABELS, StoreError, UsageError, progress as progress_bar
+from .corpora import UNKNOWN
 from .facevideo import CLIP, decode_crop
 from .storefiles import crops_file
 from .corpus import Store, html_summary, jpegs_of
@@ -61,6 +62,15 @@ def _some(n, most):
         return np.arange(n)
     return np.linspace(0, n - 1, most).round().astype(int)
 
+# %% ../nbs/35_clips.ipynb #c59f1111
+def _label(store, video_id, value):
+    """The label of a video as a whole number; one that is missing is unknown."""
+    if pd.isna(value):
+        return UNKNOWN
+    if value not in (*LABELS, UNKNOWN):
+        raise StoreError(store.path, f'{video_id} has the label {value!r}')
+    return int(value)
+
 # %% ../nbs/35_clips.ipynb #c59f123d
 def clip_table(
     store: Store,
@@ -82,15 +92,15 @@ def clip_table(
         one row per clip (`video_id`, `clip`, `first_frame`, `label`, `group`); its frame numbers.
 
     Raises:
-        StoreError: if a video is not in the store.
+        StoreError: if a video is not in the store, or its label is none.
     """
     rows, clips, none = [], [], np.zeros(0, int)
     for i, v in _chosen_videos(store, video_ids).iterrows():
         frames = store.frames.get(i, none)
-        at = clip_frames(len(frames), length, stride)
+        at, label = clip_frames(len(frames), length, stride), _label(store, i, v['label'])
         for k in _some(len(at), clips_per_video):
             clips.append(frames[at[k]])
-            rows.append((i, int(k), int(frames[at[k][0]]), int(v['label']), v['group']))
+            rows.append((i, int(k), int(frames[at[k][0]]), label, v['group']))
     columns = ['video_id', 'clip', 'first_frame', 'label', 'group']
     return pd.DataFrame(rows, columns=columns), clips
 

@@ -34,7 +34,7 @@ from threedad.core import (
 from .workers import one_writer, pooled
 from .video import probe
 from .trajectory import TRAJECTORY_COLUMNS
-from .corpora import UNKNOWN, file_of, path_text, video_table
+from .corpora import file_of, path_text, video_table
 from .facevideo import CropShard, analyse, decode_crop
 from threedad.storefiles import (
     MEASURED_COLUMNS,
@@ -380,7 +380,6 @@ class _Tables:
         """One row per video."""
         df = self._table('videos.parquet')
         df['path'] = [os.path.normpath(self.path.resolve() / p) for p in df['path']]
-        df['label'] = df['label'].fillna(UNKNOWN).astype(int)
         return df
 
     @cached_property

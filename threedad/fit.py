@@ -441,8 +441,8 @@ def _landmarks(track, rows, ok):
 # %% ../nbs/15_fit.ipynb #c038c325
 def _usable(track, ok):
     """Rows of a track in which every reliable landmark is a number."""
-    known = np.isfinite(track.points[..., :2]).all(2)
-    rows = np.flatnonzero(known[:, ok].all(1))
+    parts = np.array_split(track.points, len(track) // 512 + 1)
+    rows = np.flatnonzero(np.concatenate([np.isfinite(p[:, ok, :2]).all((1, 2)) for p in parts]))
     if not len(rows):
         raise VideoError(track.path, 'no face found')
     return rows

@@ -110,7 +110,9 @@ def _read_track(path):
     """The fields of a saved track; those of older versions lack `shot`."""
     try:
         with np.load(path, allow_pickle=False) as z:
-            arrays = {k: z[k].astype(t, copy=False) for k, t in _ARRAYS.items() if k != 'shot' or k in z}
+            arrays = {
+                k: z[k].astype(t, copy=False) for k, t in _ARRAYS.items() if k != 'shot' or k in z
+            }
             return json.loads(str(z['about'])) | arrays
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as e:
         raise FileError(path, f'not a saved track ({type(e).__name__})') from e
@@ -215,7 +217,7 @@ class _Points:
     def add(self, points):
         """Keep the points of a face; their row."""
         if self.used == len(self.array):
-            self.array.resize((self.used + self.used // 2, 478, 3), refcheck=False)
+            self.array.resize((self.used + self.used // 8 + 8, 478, 3), refcheck=False)
         self.array[self.used] = points
         self.used += 1
         return self.used - 1

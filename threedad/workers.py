@@ -226,11 +226,13 @@ def isolated(function: Callable, *args, timeout: float = 600.0, **kwargs) -> Any
 
 # %% ../nbs/01_workers.ipynb #c0a1e0a3
 def start_early(module: str) -> None:
-    """Start the process of the next `isolated` now, if processes can be started at all.
+    """Start the process of the next `isolated` now, unless one is waiting or none can start.
 
     Args:
         module: what it imports in the meantime.
     """
+    if any(process.poll() is None for process in _EARLY):
+        return
     with contextlib.suppress(OSError):
         process = _started(quiet=True)
         _EARLY.append(process)
