@@ -1510,4 +1510,4 @@ d = { 'settings': { 'branch': 'main',
                                   'threedad.workers.isolated': ('nbs/workers.html#isolated', 'threedad/workers.py'),
                                   'threedad.workers.one_writer': ('nbs/workers.html#one_writer', 'threedad/workers.py'),
                                   'threedad.workers.pooled': ('nbs/workers.html#pooled', 'threedad/workers.py'),
-                                  'threedad.workers.start_early': ('nbs/workers.html#start_early', 'threedad/workers.py')}}}
+                                  'threedad.workers.started_early': ('nbs/workers.html#started_early', 'threedad/workers.py')}}}

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from . import __version__
 from .core import ThreedadError, atomic_path, check_output, write_table
-from .workers import start_early
+from .workers import started_early
 from .pipeline import demo, evaluate_detector
 
 # %% ../nbs/83_cli.ipynb #ebe6a0df
@@ -134,10 +134,10 @@ def _detect(args):
     """Run `threedad detect`."""
     if args.report:
         check_output(args.report, ('.html', '.htm'))
-    start_early('threedad.facevideo')
-    from threedad.detect import detect
+    with started_early('threedad.facevideo'):
+        from threedad.detect import detect
 
-    v = detect(args.video, detector=args.detector, timeout=args.timeout, stop=args.frames)
+        v = detect(args.video, detector=args.detector, timeout=args.timeout, stop=args.frames)
     if args.report:
         from threedad.report import report
 
