@@ -235,7 +235,7 @@ def started_early(module: str) -> Iterator[None]:
     Yields:
         nothing; a process that nobody took ends with the block.
     """
-    process = None
+    process: Any = None
     with contextlib.suppress(OSError):
         process = _started(quiet=True)
         _EARLY.append(process)
