@@ -11,17 +11,11 @@ import pandas as pd
 import torch
 from safetensors import safe_open
 
+from threedad.batches import TOY_DETECTOR
+
 TESTS = Path(__file__).resolve().parents[1]
 
-SMALL = dict(
-    analysis_width=0.125,
-    analysis_size=40,
-    texture_size=72,
-    texture_layers=(1, 1, 1, 1),
-    texture_planes=(8, 8, 16, 16),
-    texture_stem=(8, 8, 8),
-    channels=32,
-)
+SMALL = TOY_DETECTOR
 RUN = dict(epochs=2, texture_epochs=1, batch_size=4, clips_per_epoch=32, quiet=True, **SMALL)
 
 
