@@ -6,7 +6,7 @@
 __all__ = ['REAL', 'FAKE', 'LABELS', 'PALETTE', 'COLORS', 'STATUSES', 'ASSETS', 'ThreedadError', 'UsageError', 'FileError',
            'VideoError', 'AssetError', 'StoreError', 'CheckpointError', 'atomic_path', 'to_json', 'write_json',
            'read_json', 'write_table', 'read_table', 'sha256_of', 'asset', 'rng', 'seed_everything', 'Shared',
-           'one_thread', 'quiet_stderr', 'progress', 'check_output', 'natural_key']
+           'one_thread', 'release_memory', 'quiet_stderr', 'progress', 'check_output', 'natural_key']
 
 # %% ../nbs/00_core.ipynb #ed43eb3c
 import contextlib, hashlib, json, os, random, sys, tempfile, threading, warnings
@@ -358,6 +358,14 @@ def one_thread() -> Iterator[None]:
     _note_use()
     with _threads.held():
         yield
+
+# %% ../nbs/00_core.ipynb #7d1e4a01
+def release_memory() -> None:
+    """Give freed memory back to the system, where the C library can (glibc's `malloc_trim`)."""
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 # %% ../nbs/00_core.ipynb #d36eb443
 def _to_devnull() -> Callable[[], None]:

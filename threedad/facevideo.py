@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 import weakref
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,7 @@ from threedad.core import (
     atomic_path,
     progress as progress_bar,
     read_table,
+    release_memory,
     write_table,
 )
 from .workers import isolated
@@ -182,7 +184,7 @@ class _Spool:
 
     def __init__(self, folder, size, quality):
         Path(folder).mkdir(parents=True, exist_ok=True)
-        self.file, self.at = tempfile.TemporaryFile(dir=folder), {}
+        self.file, self.index = tempfile.TemporaryFile(dir=folder), array('d')
         self.size, self.quality = size, quality
         self.thread, self.waiting = ThreadPoolExecutor(1), deque()
 
@@ -200,17 +202,18 @@ class _Spool:
     def _store(self):
         frame, face, matrix, done = self.waiting.popleft()
         jpeg = done.result()
-        self.at[frame, face] = self.file.tell(), len(jpeg), matrix
+        self.index.extend((frame, face, self.file.tell(), len(jpeg), *matrix.flat))
         self.file.write(jpeg)
 
     def rows(self, keys) -> Iterator[tuple]:
         """Frame, JPEG bytes and matrix of each (frame, face)."""
         while self.waiting:
             self._store()
+        row_of = {(int(r[0]), int(r[1])): r for r in np.array(self.index).reshape(-1, 10)}
         for key in keys:
-            start, length, matrix = self.at[key]
+            start, length = row_of[key][2:4].astype(int).tolist()
             self.file.seek(start)
-            yield key[0], self.file.read(length), matrix
+            yield key[0], self.file.read(length), row_of[key][4:].reshape(2, 3)
 
     def close(self):
         self.thread.shutdown(cancel_futures=True)
@@ -396,6 +399,7 @@ def _analysed(path, video_id, crop_size, quality, stop, note, shard):
     with contextlib.closing(_Spool(shard.parent, crop_size, quality)) as spool:
         track, keys, visible = _tracked(path, stop, spool, note)
         write_shard(shard, video_id, spool.rows(keys))
+    release_memory()
     note(f'fit {printable(path.name)}', 0, track.faces_found)
     fitted = fit(track, video_id=video_id, config=FitConfig(maps=False))
     return FaceVideo(track, fitted.table, fitted.errors, CropShard(shard), visible)

@@ -12,6 +12,7 @@ import html
 import json
 import math
 import os
+import tempfile
 import zipfile
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -22,7 +23,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .core import FileError, UsageError, VideoError, atomic_path, one_thread
+from threedad.core import (
+    FileError,
+    UsageError,
+    VideoError,
+    atomic_path,
+    one_thread,
+    release_memory,
+)
 from .core import progress as progress_bar
 from .workers import pooled
 from .video import Frame, probe, read_frames
@@ -195,40 +203,39 @@ class Sighting(NamedTuple):
 
     Attributes:
         id: the same as long as the face is followed without a break.
-        row: of its points in the footage's array.
+        number: of its points among those that the footage has kept.
         box: x0, y0, x1, y1, pixels.
         rigid: 19 x 3, the points that no expression moves.
         score: probability that it is a face, 0 to 1.
     """
 
     id: int
-    row: int
+    number: int
     box: np.ndarray
     rigid: np.ndarray
     score: float
 
 # %% ../nbs/13_tracking.ipynb #0ff90674
 class _Points:
-    """Landmarks of all faces in one array N x 478 x 3 that grows without being copied."""
+    """Landmarks of all faces, 478 x 3 float32 each, on disk as soon as they are 16 MB."""
 
     def __init__(self):
-        self.array, self.used = np.empty((64, 478, 3), np.float32), 0
+        self.file, self.count = tempfile.SpooledTemporaryFile(max_size=2**24), 0
 
     def add(self, points):
-        """Keep the points of a face; their row."""
-        if self.used == len(self.array):
-            self.array.resize((self.used + self.used // 8 + 8, 478, 3), refcheck=False)
-        self.array[self.used] = points
-        self.used += 1
-        return self.used - 1
+        """Keep the points of a face; their number."""
+        self.file.seek(0, os.SEEK_END)
+        self.file.write(points.astype(np.float32).tobytes())
+        self.count += 1
+        return self.count - 1
 
-    def take(self, rows, at, length):
-        """length x 478 x 3 with the given rows at `at`, NaN elsewhere."""
-        if len(at) == length == self.used and np.array_equal(rows, np.arange(length)):
-            self.array.resize((length, 478, 3), refcheck=False)
-            return self.array
+    def take(self, numbers, at, length):
+        """length x 478 x 3 with the points of these numbers at `at`, NaN elsewhere."""
         points = np.full((length, 478, 3), np.nan, np.float32)
-        points[at] = self.array[rows]
+        for number, t in zip(numbers, at, strict=True):
+            self.file.seek(number * points[t].nbytes)
+            kept = self.file.read(points[t].nbytes)
+            points[t] = np.frombuffer(kept, np.float32).reshape(478, 3)
         return points
 
 # %% ../nbs/13_tracking.ipynb #ead65638
@@ -237,6 +244,20 @@ def _checked_path(path):
     if isinstance(path, str | os.PathLike):
         return path
     raise UsageError(f'the path of a video file is needed, not {type(path).__name__}')
+
+# %% ../nbs/13_tracking.ipynb #7d1e4a04
+def _followed(footage, frames):
+    """Find the faces of each frame and note what the footage keeps of them."""
+    tracker, add = FaceTracker(), footage.points.add
+    for frame in frames:
+        faces = tracker(frame.image, footage.cuts(frame.image))
+        footage.frame.append(frame.index)
+        footage.time.append(frame.time)
+        kept = [Sighting(f.id, add(f.points), f.box, f.rigid, f.score) for f in faces]
+        footage.seen.append(kept)
+        yield frame, faces
+        if len(footage.seen) % 256 == 0:
+            release_memory()
 
 # %% ../nbs/13_tracking.ipynb #a241c49d
 class Footage:
@@ -259,7 +280,7 @@ class Footage:
             UsageError: if it is no path.
         """
         self.path, self.stop, self.progress = _checked_path(path), stop, progress
-        self.info, self.tracker, self.cuts = probe(path), FaceTracker(), ShotDetector()
+        self.info, self.cuts = probe(path), ShotDetector()
         self.problems, self.frame, self.time, self.seen = [], [], [], []
         self.points = _Points()
 
@@ -269,16 +290,8 @@ class Footage:
         frames = ahead(read_frames(self.path, stop=self.stop, report=self.problems.append))
         bar: Any = dict(total=total, unit='frame', disable=not self.progress, delay=2)
         with one_thread():
-            for frame in progress_bar(frames, Path(self.path).name, **bar):
-                faces = self.tracker(frame.image, self.cuts(frame.image))
-                self.frame.append(frame.index)
-                self.time.append(frame.time)
-                self.seen.append([self._remembered(f) for f in faces])
-                yield frame, faces
-
-    def _remembered(self, face):
-        row = self.points.add(face.points)
-        return Sighting(face.id, row, face.box, face.rigid, face.score)
+            yield from _followed(self, progress_bar(frames, Path(self.path).name, **bar))
+        release_memory()
 
 # %% ../nbs/13_tracking.ipynb #ab83c681
 def people_in(footage: Footage) -> list[dict[int, Sighting]]:
@@ -317,7 +330,7 @@ def track_of(footage: Footage, sightings: dict[int, Sighting], id: int = 0) -> T
     """The track of one person.
 
     Args:
-        footage: that has been gone through; its points may be handed over to the track.
+        footage: that has been gone through.
         sightings: one of `people_in`.
         id: 0, the main one, gets a row for every frame; others from their first to their last.
 
@@ -328,7 +341,7 @@ def track_of(footage: Footage, sightings: dict[int, Sighting], id: int = 0) -> T
     rows = np.arange(len(footage.frame)) if id == 0 else np.arange(at[0], at[-1] + 1)
     first, score = rows[0] if len(rows) else 0, np.zeros(len(rows), np.float32)
     score[at - first] = [sightings[t].score for t in at]
-    points = footage.points.take([sightings[t].row for t in at], at - first, len(rows))
+    points = footage.points.take([sightings[t].number for t in at], at - first, len(rows))
     said = '; '.join(p.removeprefix(f'{footage.path}: ') for p in footage.problems)
     time = np.array(footage.time, np.float64)
     return Track(
