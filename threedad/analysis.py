@@ -40,8 +40,8 @@ class DepthwiseSeparable(nn.Module):
         Returns:
             B x outputs x H/stride x W/stride.
         """
-        x = F.relu(self.bn_dw(self.conv_dw(x)))
-        return F.relu(self.bn_sep(self.conv_sep(x)))
+        x = F.relu(self.bn_dw(self.conv_dw(x)), inplace=True)
+        return F.relu(self.bn_sep(self.conv_sep(x)), inplace=True)
 
 # %% ../nbs/40_analysis.ipynb #5b240970
 _BLOCKS = dict(
@@ -91,7 +91,7 @@ class MobileNet(nn.Module):
         Returns:
             B x C x S/32 x S/32.
         """
-        x = F.relu(self.bn1(self.conv1(x)))
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         for name in _BLOCKS:
             x = getattr(self, name)(x)
         return x

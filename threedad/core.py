@@ -6,7 +6,7 @@
 __all__ = ['REAL', 'FAKE', 'LABELS', 'PALETTE', 'COLORS', 'STATUSES', 'ASSETS', 'ThreedadError', 'UsageError', 'FileError',
            'VideoError', 'AssetError', 'StoreError', 'CheckpointError', 'atomic_path', 'to_json', 'write_json',
            'read_json', 'write_table', 'read_table', 'sha256_of', 'asset', 'rng', 'seed_everything', 'Shared',
-           'one_thread', 'release_memory', 'quiet_stderr', 'progress', 'check_output', 'natural_key']
+           'one_thread', 'release_memory', 'kept_memory', 'quiet_stderr', 'progress', 'check_output', 'natural_key']
 
 # %% ../nbs/00_core.ipynb #ed43eb3c
 import contextlib, hashlib, json, os, random, sys, tempfile, threading, warnings
@@ -366,6 +366,42 @@ def release_memory() -> None:
 
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+# %% ../nbs/00_core.ipynb #eb81949e
+def _to_kept_memory() -> Callable[[], None]:
+    """Have glibc keep what is freed; returns what undoes that."""
+    import ctypes
+
+    trim_threshold, mmap_max = -1, -4
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return lambda: None
+    mallopt(mmap_max, 0)
+    mallopt(trim_threshold, 2**31 - 1)
+
+    def undo():
+        mallopt(mmap_max, 65536)
+        mallopt(trim_threshold, 2**17)
+        release_memory()
+
+    return undo
+
+# %% ../nbs/00_core.ipynb #72a08494
+_memory = Shared(_to_kept_memory)
+
+# %% ../nbs/00_core.ipynb #7733a3ac
+@contextlib.contextmanager
+def kept_memory() -> Iterator[None]:
+    """Keep freed memory for the next allocation inside the block, where the C library is glibc.
+
+    Blocks may nest and overlap in several threads. Afterwards what is free is given back.
+
+    Yields:
+        None.
+    """
+    with _memory.held():
+        yield
 
 # %% ../nbs/00_core.ipynb #d36eb443
 def _to_devnull() -> Callable[[], None]:

@@ -68,13 +68,13 @@ class Bottle2neck(nn.Module):
         Returns:
             B x 4 planes x H/stride x W/stride.
         """
-        groups = F.relu(self.bn1(self.conv1(x))).split(self.width, 1)
+        groups = F.relu(self.bn1(self.conv1(x)), inplace=True).split(self.width, 1)
         outs, y = [], None
         for s, conv, bn in zip(groups, self.convs, self.bns):
-            y = F.relu(bn(conv(s if self.first or y is None else s + y)))
+            y = F.relu(bn(conv(s if self.first or y is None else s + y)), inplace=True)
             outs.append(y)
         out = self.bn3(self.conv3(torch.cat([*outs, self.pool(groups[-1])], 1)))
-        return F.relu(out + self.downsample(x))
+        return F.relu(out + self.downsample(x), inplace=True)
 
 # %% ../nbs/41_texture.ipynb #e4b139f0
 def map_side(size: int, stride: int = 32) -> int:
@@ -170,7 +170,7 @@ class Res2Net(nn.Module):
 
     def _maps(self, x):
         """The maps of the third and of the last layer."""
-        x = self.maxpool(F.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(F.relu(self.bn1(self.conv1(x)), inplace=True))
         third = self.layer3(self.layer2(self.layer1(x)))
         return third, self.layer4(third)
 

@@ -19,6 +19,7 @@ from threedad.core import (
     FAKE,
     UsageError,
     atomic_path,
+    kept_memory,
     progress,
     seed_everything,
     write_table,
@@ -381,7 +382,7 @@ def _fit(run, items, val_set, call):
     )
     hide = call.quiet or not acc.is_main_process
     bar = progress(total=run.steps, desc='train', unit='step', initial=at['step'], disable=hide)
-    with _Interrupt() as stop, few_threads(run.net), bar:
+    with _Interrupt() as stop, few_threads(run.net), kept_memory(), bar:
         while at['epoch'] < last:
             batches = _epoch_batches(items, c, at['epoch'])
             by_frame, tick, first = at['epoch'] < c.texture_epochs, time.monotonic(), at['batch']
