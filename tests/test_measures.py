@@ -151,6 +151,17 @@ def test_intervals_see_both_people_of_a_swap(others, area):
     assert 0.92 <= held / 600 <= 0.98
 
 
+@pytest.mark.parametrize('others', OTHERS)
+@pytest.mark.parametrize('people', [16, 40])
+def test_no_interval_of_swaps_collapses(others, people):
+    """Chance can make the products of shared pairs cancel; the people's own sums cannot."""
+    g, widths = np.random.default_rng(3), []
+    for _ in range(600):
+        ci = auc_ci(*swaps(g, people, 0.8, OTHERS[others]))
+        widths.append(ci.high - ci.low)
+    assert min(widths) > 0.3 * np.median(widths)
+
+
 @pytest.mark.parametrize('people', [2, 16, 900])
 @pytest.mark.parametrize('turn', [1, -1])
 def test_perfect_scores_are_no_certainty(people, turn):

@@ -230,9 +230,14 @@ class _Sharing(NamedTuple):
         return 1 / (1 - shared) if shared < 1 - 1e-9 else float('inf')
 
     def variance(self, influence) -> float:
-        """Sum of products of the influences of all pairs of videos that share anyone."""
+        """Sum of products of the influences of all pairs of videos that share anyone.
+
+        At least a share of the sum over people, which is never negative.
+        """
         sums = self.holds @ np.bincount(self.which, influence, minlength=self.holds.shape[1])
-        return float((np.where(self.size % 2, 1, -1) * sums**2).sum())
+        shared = (np.where(self.size % 2, 1, -1) * sums**2).sum()
+        people = (sums[self.size == 1] ** 2).sum()
+        return float(max(shared, people / (self.size.max() + 1)))
 
 # %% ../nbs/60_measures.ipynb #07d29386
 def _sharing(groups, count, least=2):
