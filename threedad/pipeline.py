@@ -172,7 +172,8 @@ class DemoConfig:
         people: who appear in them; at least 6.
         frames: per video.
         size: sides of a video, px.
-        epochs: of training, with 8 clips per video.
+        texture_epochs: in which the texture unit learns alone from single frames.
+        epochs: of training after these, with 8 clips per video.
         preset: of the detector, 'tiny' or 'paper'.
         seed: the same seed gives the same result.
         shuffle_labels: train on shuffled labels, a check that the AUC falls to chance.
@@ -182,6 +183,7 @@ class DemoConfig:
     people: int = 64
     frames: int = 48
     size: int = 256
+    texture_epochs: int = 4
     epochs: int = 6
     preset: str = 'tiny'
     seed: int = 0
@@ -260,7 +262,8 @@ def demo(
     c, out = replace(config, **changes), Path(out)
     s, store, net = Stages(out), out / 'store', out / 'detector.safetensors'
     corpus = dict(videos=c.videos, people=c.people, frames=c.frames, size=c.size, seed=c.seed)
-    learn = dict(preset=c.preset, epochs=c.epochs, seed=c.seed, shuffle_labels=c.shuffle_labels)
+    learn = dict(preset=c.preset, texture_epochs=c.texture_epochs, epochs=c.epochs, seed=c.seed)
+    learn |= dict(shuffle_labels=c.shuffle_labels)
     made, found = ['videos', 'videos.parquet'], ['metrics.json', 'predictions.parquet', 'figures']
     library = dict(library=__version__)
     s.run('generate', library | corpus, made, lambda: _generate(out, c.seed, corpus, workers))
