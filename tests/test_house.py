@@ -83,6 +83,15 @@ def test_notebooks_store_no_widgets_and_no_errors(path):
     assert not [o["ename"] for o in outputs if o["output_type"] == "error"]
 
 
+@pytest.mark.parametrize("path", source.notebooks())
+def test_cells_are_named_once_and_code_is_code(path):
+    cells = json.loads((ROOT / path).read_text())["cells"]
+    names = [c["id"] for c in cells]
+    assert len(set(names)) == len(names)
+    prose = ["".join(c["source"]) for c in cells if c["cell_type"] == "markdown"]
+    assert not [text[:60] for text in prose if text.startswith("#|")]
+
+
 def test_import_is_cheap():
     code = "import sys, threedad; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
