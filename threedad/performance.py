@@ -105,7 +105,7 @@ def speech(
         fps: frames per second.
         names: of the actions.
         energy: how much the mouth moves.
-        talking: share of the time that is speech, 0..1.
+        talking: how closely phrases follow one another, 0..1; pauses scale with 1 - talking.
 
     Returns:
         actions T x len(names); loudness T, 0..1.
