@@ -240,7 +240,7 @@ class ShotDetector:
         thumbnails: 16 x 16 x 3 uint8 of each frame.
     """
 
-    def __init__(self, least: float = 0.08, ratio: float = 4.0):
+    def __init__(self, least: float = 0.12, ratio: float = 4.0):
         """Begin a video.
 
         Args:
