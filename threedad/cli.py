@@ -53,19 +53,22 @@ _SHOWN = ['yaw', 'pitch', 'roll', 'jawOpen', 'eyeBlinkLeft', 'identity_drift']
 
 
 def _write_tracked(a, out, figure, csv):
-    """Write the tables, landmarks and figure of an analysed video."""
+    """Write the tables, landmarks and figure of an analysed video -> names of the files."""
     import pandas as pd
 
     errors = pd.concat([a.table[['video_id', 'frame', 'time']], a.errors], axis=1)
-    write_table(a.table, out / 'trajectories.parquet')
-    write_table(errors, out / 'errors.parquet')
-    write_table(a.track.table(), out / 'frames.parquet')
+    tables = dict(trajectories=a.table, errors=errors, frames=a.track.table())
+    for name, table in tables.items():
+        write_table(table, out / f'{name}.parquet')
+    names = [f'{name}.parquet' for name in tables]
     if csv:
+        names.append('trajectories.csv')
         with atomic_path(out / 'trajectories.csv') as tmp:
             a.table.to_csv(tmp, index=False)
     a.track.save(out / 'track.npz')
     with atomic_path(out / 'trajectories.png') as tmp:
         figure.savefig(tmp)
+    return [*names, 'track.npz', 'trajectories.png']
 
 # %% ../nbs/83_cli.ipynb #7b5a1b34
 def _track(args):
@@ -80,10 +83,9 @@ def _track(args):
     a, name = analyse_isolated(args.video, args.timeout, stop=args.frames), Path(args.video).name
     title = f'{name} in 3DMM space'
     figure = plot_trajectories({Path(name).stem: a.table}, _SHOWN, title=title)
-    _write_tracked(a, out, figure, args.csv)
-    files = 'trajectories.parquet errors.parquet frames.parquet trajectories.png track.npz'
+    files = _write_tracked(a, out, figure, args.csv)
     print(a.track)
-    print(f'{len(a.table)} rows in {out / "trajectories.parquet"}; {out} now holds {files}')
+    print(f'{len(a.table)} rows in {out / files[0]}; {out} now holds {" ".join(files)}')
     if a.track.error:
         print(f'note: {a.track.error}', file=sys.stderr)
 
@@ -381,7 +383,7 @@ def _parser():
         'threedad', parents=[shared], description=what, epilog=EXAMPLES, formatter_class=raw
     )
     top.add_argument('--version', action='version', version=f'threedad {__version__}')
-    commands = top.add_subparsers(title='commands', metavar='COMMAND', required=True)
+    commands = top.add_subparsers(title='commands', metavar='COMMAND')
     for name, c in COMMANDS.items():
         p = commands.add_parser(name, parents=[shared], help=c.about, formatter_class=raw)
         p.description = c.about[0].upper() + c.about[1:] + '.'
@@ -412,7 +414,11 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         exit code.
     """
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if not hasattr(args, 'run'):
+        parser.print_help(sys.stderr)
+        return 2
     try:
         args.run(args)
     except BrokenPipeError:
