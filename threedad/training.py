@@ -6,7 +6,7 @@
 __all__ = ['train']
 
 # %% ../nbs/54_training.ipynb #376bc2fb
-import copy, json, math, os, re, signal, time, zlib
+import atexit, copy, json, math, os, re, signal, time, zlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -140,13 +140,16 @@ def _accelerator(mixed_precision):
     if int(os.environ.get('WORLD_SIZE', 1)) == 1:
         AcceleratorState._reset_state(True)
     try:
-        return Accelerator(
+        acc = Accelerator(
             mixed_precision=mixed_precision,
             cpu=not torch.accelerator.is_available(),
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
     except (ValueError, ImportError) as e:
         raise UsageError(f'mixed_precision {mixed_precision!r} cannot be used here: {e}') from None
+    if acc.num_processes > 1:
+        atexit.register(acc.state.destroy_process_group)
+    return acc
 
 # %% ../nbs/54_training.ipynb #53a00018
 def _optimizer(net, config):
