@@ -15,12 +15,14 @@ from helpers.videos import face_frames
 from threedad.cli import main
 from threedad.core import UsageError, VideoError, rng
 from threedad.fit import FitConfig, fit
+from threedad.landmarks import ExpressionScorer
 from threedad.morphable import MorphableModel
 from threedad.people import Person
 from threedad.performance import Performance
 from threedad.synth import Scene, render_video
 from threedad.tracking import track as track_video
-from threedad.trajectory import TRAJECTORY_COLUMNS, Trajectory
+from threedad.motion import BLENDSHAPE_COLUMNS, TRAJECTORY_COLUMNS
+from threedad.trajectory import Trajectory
 from threedad.video import write_video
 
 ANGLES = ["yaw", "pitch", "roll"]
@@ -217,10 +219,20 @@ def test_memory_of_six_minutes():
 
 def test_the_table_has_the_columns_of_a_store():
     found = fit(head_track(frames=3), video_id="a/b")
-    assert list(found.table) == TRAJECTORY_COLUMNS and set(found.table.video_id) == {"a/b"}
+    assert list(found.table) == TRAJECTORY_COLUMNS + BLENDSHAPE_COLUMNS and set(
+        found.table.video_id
+    ) == {"a/b"}
     assert found.residuals.shape == (3, 478) and found.free_identity.shape == (3, 40)
     others = found.table.dtypes.drop(["video_id", "frame", "time"])
     assert (others == np.float32).all() and found.table.time.dtype == float
+
+
+def test_scores_of_the_network_stand_beside_the_actions():
+    track = head_track(frames=5)
+    found = fit(track)
+    np.testing.assert_array_equal(found.blendshapes, ExpressionScorer()(track.points))
+    older = Trajectory(found.table[TRAJECTORY_COLUMNS])
+    assert np.isnan(older.blendshapes).all() and older.blendshapes.shape == (5, 52)
 
 
 def test_reading_trajectories_does_not_import_the_fit():

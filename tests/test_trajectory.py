@@ -1,13 +1,14 @@
-"""Trajectories at their edges: short, gappy, uneven, constant, incomplete."""
+"""Trajectories in parts, on disk, smoothed and resampled."""
 
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from helpers.trajectories import made, talking
-from threedad.core import UsageError
-from threedad.trajectory import Trajectory
+from threedad.core import FileError, UsageError
+from threedad.trajectory import Trajectory, concatenate
 
 
 @pytest.fixture(autouse=True)
@@ -27,43 +28,10 @@ def test_no_frame_cannot_be_resampled():
         made([]).resample()
 
 
-def test_every_second_frame_is_not_a_gap():
-    t = np.arange(0, 60, 2)
-    assert (
-        made(t / 30, frame=t, yaw=t / 30 * 10).velocity().yaw.dropna().round(6).eq(10).sum() == 28
-    )
-
-
 def test_angles_are_filled_the_short_way():
     t = made([0, 0.1, 0.3, 0.4], frame=[0, 1, 3, 4], roll=[176, 178, -178, -176])
     r = t.resample(10, fill=0.25).table
     assert r.filled.sum() == 1 and abs(abs(r.roll[r.filled].iloc[0]) - 180) < 1e-3
-
-
-def test_variable_rate():
-    t = np.cumsum(np.random.default_rng(0).choice([1 / 24, 1 / 60], 400))
-    v = made(t, pitch=3 * t**2).velocity(['pitch'])
-    np.testing.assert_allclose(v.pitch[1:-1], 6 * t[1:-1], rtol=1e-6)
-    S = made(t, pitch=np.sin(2 * np.pi * 3 * t)).spectrum(['pitch'])
-    assert abs(S.hz[S.pitch.argmax()] - 3) < 0.15
-    with pytest.raises(UsageError, match='even times'):
-        made(t).spectrum(method='welch')
-
-
-def test_a_repeated_time_stamp_breaks_the_run():
-    t = np.r_[0:10, 9:19] / 25
-    v = made(t, frame=np.arange(20), yaw=t).velocity(['yaw'])
-    assert np.isfinite(v.yaw[[5, 15]]).all() and v.yaw[[9, 10]].isna().all()
-
-
-def test_a_wink_counts_half_and_a_lone_eye_in_full():
-    t = np.arange(100) / 25
-    lid = np.exp(-0.5 * ((t - 2) / 0.08) ** 2) * 0.35
-    wink = made(t, eyeBlinkLeft=lid)
-    assert (
-        wink.blinks().empty
-        and len(Trajectory(wink.table.drop(columns='eyeBlinkRight')).blinks()) == 1
-    )
 
 
 @pytest.mark.parametrize('given', [dict(yaw=[0.0]), [1, 2], 'x.parquet', np.zeros((3, 4)), None])
@@ -78,23 +46,117 @@ def test_what_a_page_shows_is_escaped(name):
     assert name not in page and page.count('<table>') == 1 and '120' in page
 
 
-@pytest.mark.parametrize('fps', [24, 30, 1000, 12.5])
-def test_speed_is_per_second_whatever_the_rate(fps):
-    t = made(np.arange(90) / fps, yaw=20 * np.arange(90) / fps)
-    speed = t.velocity(['yaw']).yaw
-    assert np.allclose(speed.dropna(), 20) and speed.notna().sum() >= 80
+@pytest.fixture
+def whole():
+    g, t = np.random.default_rng(0), talking()
+    residuals = g.random((120, 478)).astype(np.float32)
+    residuals[:, :7] = np.nan
+    errors = pd.DataFrame(g.random((120, 3)).astype(np.float32), columns=['yaw', 'tx', 'jawOpen'])
+    return Trajectory(t.table, errors, residuals, g.random((120, 40)).astype(np.float32))
+
+
+def same(a, b):
+    pd.testing.assert_frame_equal(a.table, b.table)
+    assert (a.errors is None) == (b.errors is None)
+    if a.errors is not None:
+        pd.testing.assert_frame_equal(a.errors, b.errors)
+    for name in ('residuals', 'free_identity'):
+        x, y = getattr(a, name), getattr(b, name)
+        assert x is y is None or (x.dtype == y.dtype and np.array_equal(x, y, equal_nan=True))
+
+
+@pytest.mark.parametrize('rows', [slice(None), slice(0, 0), [5, 3], 7, np.arange(120) % 2 == 0])
+def test_what_is_saved_is_loaded(rows, whole, tmp_path):
+    part = whole[rows]
+    same(Trajectory.load(part.save(tmp_path / 'part.parquet')), part)
+    bare = Trajectory(part.table)
+    same(Trajectory.load(bare.save(tmp_path / 'bare.parquet')), bare)
+
+
+def test_extra_columns_and_gaps_survive_the_disk(whole, tmp_path):
+    t = whole[np.r_[0:30, 60:90]].resample(30)
+    assert t.table.yaw.isna().any() and 'filled' in t.table
+    same(Trajectory.load(t.save(tmp_path / 'x.parquet')), t)
+
+
+@pytest.mark.parametrize('damage', ['empty', 'cut', 'text', 'other table', 'missing', 'folder'])
+def test_what_is_no_trajectory_names_the_file(damage, whole, tmp_path):
+    path = tmp_path / 'x.parquet'
+    if damage == 'other table':
+        pd.DataFrame(dict(a=[1])).to_parquet(path)
+    elif damage == 'folder':
+        path.mkdir()
+    elif damage != 'missing':
+        data = whole.save(path).read_bytes()
+        path.write_bytes({'empty': b'', 'cut': data[:-100], 'text': b'frame,time\n'}[damage])
+    with pytest.raises(FileError, match='x.parquet'):
+        Trajectory.load(path)
+
+
+def test_a_name_that_is_no_parquet_is_refused(whole, tmp_path):
+    with pytest.raises(FileError, match='parquet'):
+        whole.save(tmp_path / 'x.csv')
+
+
+@pytest.mark.parametrize('rows', ['yaw', 120, [0, 500], 1.5, np.ones(7, bool)])
+def test_rows_that_do_not_exist_are_named(rows, whole):
+    with pytest.raises(UsageError, match='rows are numbers under 120'):
+        whole[rows]
+
+
+def test_a_part_has_arrays_of_its_own(whole):
+    part = whole[:]
+    part.residuals[:] = 0
+    part.table.loc[0, 'yaw'] = 99
+    assert np.isnan(whole.residuals[0, 0]) and whole.table.yaw[0] != 99
 
 
 @pytest.mark.parametrize(
-    'call, says',
+    'by, start, stop, rows',
     [
-        (lambda t: t.spectrum(['yaw'], method='fft'), "method is 'auto', 'welch' or 'lomb'"),
-        (lambda t: t.resample(0), 'cannot resample at 0 fps'),
-        (lambda t: t.velocity(['nose']), 'no column nose'),
-        (lambda t: t.points(use='hair'), "use is 'actions' or 'expression'"),
-        (lambda t: t.blinks(high=0.1, low=0.5), '0 < low <= high'),
+        ('time', 1, 2, range(30, 60)),
+        ('time', None, 0.1, range(3)),
+        ('frame', 100, None, range(100, 120)),
+        ('frame', 500, 600, []),
     ],
 )
-def test_wrong_arguments_are_named(call, says):
-    with pytest.raises(UsageError, match=says):
-        call(talking())
+def test_a_stretch_is_half_open(by, start, stop, rows, whole):
+    assert whole.between(start, stop, by).table.frame.tolist() == list(rows)
+
+
+@pytest.mark.parametrize('cuts', [[60], [1, 119], [0], [30, 30, 90]])
+def test_pieces_make_the_whole(cuts, whole):
+    edges = [0, *cuts, 120]
+    same(concatenate(whole[a:b] for a, b in zip(edges, edges[1:])), whole)
+
+
+def test_what_one_piece_lacks_is_left_out_and_frames_come_once(whole):
+    mixed = concatenate([whole[:60], Trajectory(whole.table[60:])])
+    assert mixed.errors is None and mixed.residuals is None and len(mixed) == 120
+    for wrong in ([whole, whole], [], [whole.table]):
+        with pytest.raises(UsageError):
+            concatenate(wrong)
+
+
+@pytest.mark.parametrize('change', ['smooth', 'resample'])
+def test_errors_residuals_and_identities_stay(change, whole):
+    out = getattr(whole, change)()
+    same(Trajectory(whole.table, out.errors, out.residuals, out.free_identity), whole)
+
+
+def test_gaps_of_a_grid_have_no_errors(whole):
+    gappy = whole[np.r_[0:30, 33:60]]
+    out = gappy.resample(30, fill=0.2)
+    filled = out.table.filled.to_numpy()
+    assert filled.sum() == 3 and np.isnan(out.residuals[filled]).all()
+    between = np.interp(31, [29, 33], whole.errors.yaw[[29, 33]])
+    assert out.errors.yaw[31] == pytest.approx(between, rel=1e-5)
+    same(
+        out[~filled],
+        Trajectory(
+            out.table[~filled].reset_index(drop=True),
+            gappy.errors,
+            gappy.residuals,
+            gappy.free_identity,
+        ),
+    )

@@ -4,7 +4,7 @@ import numpy as np
 
 from threedad.morphable import MorphableModel, euler_to_matrix, project
 from threedad.tracking import Track
-from threedad.trajectory import ACTION_COLUMNS
+from threedad.motion import ACTION_COLUMNS
 
 
 def head_track(yaw=0.0, pitch=0.0, roll=0.0, frames=12, noise=0.5, seed=0, time=None):

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from threedad.trajectory import EXPRESSION_COLUMNS, TRAJECTORY_COLUMNS, Trajectory
+from threedad.motion import EXPRESSION_COLUMNS, TRAJECTORY_COLUMNS
+from threedad.trajectory import Trajectory
 
 
 def made(time, frame=None, video_id='v', **columns):
