@@ -363,3 +363,47 @@ def test_reading_ahead_keeps_order_and_errors(n):
         for item in ahead(items(), 3):
             got.append(item)
     assert got == list(range(n))
+
+
+@pytest.mark.parametrize(
+    'some, frames',
+    [
+        (dict(every=5), range(0, 48, 5)),
+        (dict(every=100), [0]),
+        (dict(at=[7]), [7]),
+        (dict(at=[40, 3, 3, 11]), [3, 11, 40]),
+        (dict(at=range(45, 48)), [45, 46, 47]),
+        (dict(every=7, stop=20), [0, 7, 14]),
+        (dict(at=[5, 30], stop=20), [5]),
+    ],
+)
+def test_some_frames_alone_have_the_landmarks_of_the_whole(some, frames):
+    whole, found = (
+        track(videos.SAMPLE, progress=False),
+        track(videos.SAMPLE, progress=False, **some),
+    )
+    assert found.frame.tolist() == list(frames) and found.found.all() and not found.error
+    np.testing.assert_array_equal(found.time, whole.time[found.frame])
+    eyes = np.linalg.norm(whole.points[:, 33, :2] - whole.points[:, 263, :2], axis=1)
+    apart = np.linalg.norm((found.points - whole.points[found.frame])[..., :2], axis=2).mean(1)
+    assert (apart / eyes[found.frame]).max() < 0.01
+
+
+def test_frames_that_are_not_there_are_named():
+    found = track(videos.SAMPLE, progress=False, at=[10, 500, 600, 700, 800])
+    assert found.frame.tolist() == [10] and 'there is no frame 500, 600, 700 ...' in found.error
+
+
+def test_two_people_are_told_apart_in_few_frames(tmp_path):
+    pair = videos.make('two_faces', tmp_path)
+    whole, few = (track_all(pair, progress=False, **k) for k in ({}, dict(every=5)))
+    assert [t.id for t in few] == [t.id for t in whole] == [0, 1]
+    assert all(len(t) < len(w) for t, w in zip(few, whole))
+
+
+@pytest.mark.parametrize(
+    'some', [dict(every=0), dict(every=1.5), dict(at=[]), dict(at=[-1]), dict(every=2, at=[1])]
+)
+def test_a_choice_of_frames_that_cannot_be_is_refused(some):
+    with pytest.raises(UsageError, match='every|at holds'):
+        track(videos.SAMPLE, progress=False, **some)
