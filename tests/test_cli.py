@@ -8,7 +8,8 @@ import pytest
 
 from helpers import videos
 from threedad import cli, corpus, facevideo, splits
-from threedad.trajectory import TRAJECTORY_COLUMNS
+from threedad.motion import BLENDSHAPE_COLUMNS, TRAJECTORY_COLUMNS
+from threedad.visibility import QUALITY_COLUMNS
 
 COMMANDS = ['synth', 'forge', 'track', 'train', 'evaluate', 'detect', 'demo']
 
@@ -151,7 +152,11 @@ def test_track_writes_every_column(tmp_path, run):
     )
     assert code == 0 and err == '' and '12 rows' in out
     t = pd.read_parquet(tmp_path / 'out' / 'trajectories.parquet')
-    assert list(t) == list(TRAJECTORY_COLUMNS) and len(t) == 12 and t.notna().all().all()
+    assert (
+        list(t) == TRAJECTORY_COLUMNS + BLENDSHAPE_COLUMNS + QUALITY_COLUMNS
+        and len(t) == 12
+        and t.notna().all().all()
+    )
     assert list(pd.read_csv(tmp_path / 'out' / 'trajectories.csv')) == list(t)
     assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == [
         'errors.parquet',

@@ -21,6 +21,7 @@ import numpy as np
 from . import __version__
 
 from .core import COLORS, FAKE, LABELS, REAL, UsageError, asset, progress as progress_bar
+from .visibility import COVERED, REGIONS
 from .facevideo import FaceVideo, analyse_isolated, decode_crop, printable
 from .clips import clip_frames
 
@@ -220,6 +221,7 @@ def _warnings(face_video, clips):
         *_said(getattr(track, 'notes', None)),
         *_coverage(track.found, face_video.visible > 0),
         *_smallness(track.box),
+        *_hiding(face_video.table),
         *([f'up to {track.faces} faces at once, one was followed'] if track.faces > 1 else []),
         *([f'only {len(clips)} clip{"s" * (len(clips) != 1)}'] if len(clips) < 8 else []),
     ]
@@ -243,6 +245,15 @@ def _smallness(box, least=80):
     side = np.nanmedian((box[:, 2:] - box[:, :2]).max(1))
     if side < least:
         yield f'the face is small ({side:.0f} px)'
+
+# %% ../nbs/80_detect.ipynb #05ab5360
+def _hiding(table, most=0.1):
+    """Say how often the face is covered, and what of it is seen least."""
+    covered = table['visible'] < COVERED
+    if covered.mean() > most:
+        regions = table.loc[covered, [f'visible_{name}' for name in REGIONS]].mean()
+        where = str(regions.idxmin()).removeprefix('visible_').replace('_', ' ')
+        yield f'something covers the face in {covered.mean():.0%} of the frames, the {where} most'
 
 # %% ../nbs/80_detect.ipynb #80de7e10
 def _clip_rows(face_video, clips, scores):
