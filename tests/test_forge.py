@@ -26,7 +26,7 @@ from threedad.forge import (
 )
 from threedad.people import Person
 from threedad.performance import Performance
-from threedad.trajectory import TRAJECTORY_COLUMNS
+from threedad.motion import TRAJECTORY_COLUMNS
 from threedad.video import probe, read_frames, write_video
 
 NEEDY = [kind for kind in MANIPULATIONS if NEEDS[kind]]

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from threedad.trajectory import TRAJECTORY_COLUMNS
+from threedad.motion import TRAJECTORY_COLUMNS
 from threedad.morphable import MorphableModel, euler_to_matrix, project
 from threedad.faces import FaceTracker
 from threedad.people import Glasses, Person

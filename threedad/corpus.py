@@ -33,7 +33,7 @@ from threedad.core import (
 # %% ../nbs/34_corpus.ipynb #cb9215c5
 from .workers import one_writer, pooled
 from .video import probe
-from .trajectory import TRAJECTORY_COLUMNS
+from .motion import TRAJECTORY_COLUMNS
 from .corpora import file_of, path_text, video_table
 from .facevideo import CropShard, analyse, decode_crop
 from threedad.storefiles import (

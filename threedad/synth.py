@@ -22,7 +22,7 @@ from .core import rng as _rng
 from .morphable import MorphableModel, euler_to_matrix, matrix_to_euler, project
 from .raster import rasterize, vertex_normals
 from .render import Light, Surface, irradiance, lit_from, shade, to_srgb
-from .trajectory import TRAJECTORY_COLUMNS
+from .motion import TRAJECTORY_COLUMNS
 from .people import Person, skin_color, smoothstep, tileable_noise
 from .figure import Figure, figure_of
 from .performance import Performance, drift_noise
