@@ -61,6 +61,9 @@ def legend(fig):
         ("jawOpen", "activation"),
         ("time", "s"),
         ("x1", "px"),
+        ("blendshape_jawOpen", "score"),
+        ("visible_left_eye", "share"),
+        ("size", "px"),
     ],
 )
 def test_every_axis_has_its_unit(column, unit):

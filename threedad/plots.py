@@ -32,8 +32,10 @@ _UNITS = (
     | dict.fromkeys(('tx', 'ty', 'x0', 'y0', 'x1', 'y1'), 'px')
     | dict.fromkeys(('residual', 'residual_actions'), 'of inter-ocular distance')
     | dict(scale='px per eye distance', time='s', identity_drift='standard deviations')
-    | dict(score='P(fake)')
+    | dict(score='P(fake)', size='px', sharp='0 to 1', quality='0 to 1', visible='share')
 )
+_SPREAD = 'standard deviations'
+_UNITS_BY_START = dict(id=_SPREAD, exp=_SPREAD, blendshape='score', visible='share')
 
 # %% ../nbs/70_plots.ipynb #dfc1cb5c
 def column_label(column: str) -> str:
@@ -47,9 +49,8 @@ def column_label(column: str) -> str:
     """
     if column == 'frame':
         return 'frame'
-    if column.startswith(('id_', 'exp_')):
-        return f'{column} (standard deviations)'
-    return f"{column} ({_UNITS.get(column, 'activation')})"
+    unit = _UNITS_BY_START.get(column.split('_')[0]) if '_' in column else None
+    return f"{column} ({unit or _UNITS.get(column, 'activation')})"
 
 # %% ../nbs/70_plots.ipynb #70c4ec02
 def check_table(table: Any, what: str, columns: Iterable[str] = ()) -> None:
