@@ -20,6 +20,7 @@ from threedad.fit import fit
 from threedad.forge import MANIPULATIONS, forge
 from threedad.tracking import Footage, people_in, track_of
 from threedad.video import read_frames
+from threedad.visibility import COVERED
 
 SHARED = Path(__file__).resolve().parents[2] / 'shared' / 'clips'
 CLIPS = Path(os.environ.get('THREEDAD_CLIPS', SHARED))
@@ -88,6 +89,12 @@ def main_track(name):
 def test_the_person_is_followed_from_end_to_end(name):
     t = main_track(name)
     assert t.found.mean() >= 0.95 and len(np.unique(t.shot)) == 1 + (name in JUMPS)
+
+
+@pytest.mark.parametrize('name', some_and_all(REAL, REAL[::9]))
+def test_faces_before_which_nothing_is_are_not_called_covered(name):
+    table = facevideo.analyse(CLIPS / name, stop=60).table
+    assert (table.visible < COVERED).mean() <= 0.1 and table.quality.between(0, 1).all()
 
 
 @pytest.mark.slow

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from helpers import videos
-from threedad.core import FileError, UsageError
+from threedad.core import FileError, UsageError, rng
 from threedad.fit import fit
 from threedad.landmarks import LEFT_EYE, RIGHT_EYE, crop_matrices
+from threedad.people import Person
+from threedad.performance import Performance
+from threedad.synth import Scene, render_video
 from threedad.tracking import Track, ahead, rate_of, track, track_all, track_many
 from threedad.video import crop, read_frames, write_video
 
@@ -174,6 +177,7 @@ def test_a_cut_to_another_person_ends_the_track(tmp_path):
         'time',
         'shot',
         'face_found',
+        'state',
         'score',
         'x0',
         'y0',
@@ -407,3 +411,42 @@ def test_two_people_are_told_apart_in_few_frames(tmp_path):
 def test_a_choice_of_frames_that_cannot_be_is_refused(some):
     with pytest.raises(UsageError, match='every|at holds'):
         track(videos.SAMPLE, progress=False, **some)
+
+
+def test_a_face_that_turns_away_is_flagged_in_every_frame(tmp_path):
+    g, n = rng(1), 40
+    cast = Person.sample(g), Performance.sample(g, n), Scene.sample(g)
+    cast[1].yaw = np.radians(90 * np.sin(np.linspace(0, np.pi, n)))
+    images, _ = render_video(*cast)
+    t = track(write_video(tmp_path / 'turn.mp4', images, 25), progress=False)
+    state = t.table().state
+    assert set(state) == {'seen', 'profile'} and (state == 'seen').tolist() == t.found.tolist()
+    assert (state[15:25] == 'profile').all() and 'profile in' in repr(t)
+    again = Track.load(t.save(tmp_path / 'turn.npz'))
+    np.testing.assert_array_equal(again.state, t.state)
+
+
+def test_a_face_that_is_found_but_not_measured_is_hidden(tmp_path):
+    frames = [f.copy() for f in videos.face_frames(40)]
+    for f in frames[15:30]:
+        f[100:200, 60:190] = 10
+    state = track(write_video(tmp_path / 'covered.mp4', frames, 25), progress=False).table().state
+    assert (state[:15] == 'seen').all() and (state[30:] == 'seen').all()
+    assert 'hidden' in set(state[15:30]) and 'profile' not in set(state)
+
+
+def test_an_empty_picture_is_absent(tmp_path):
+    frames = [f.copy() for f in videos.face_frames(30)]
+    for f in frames[10:20]:
+        f[:] = 90
+    t = track(write_video(tmp_path / 'gone.mp4', frames, 25), progress=False)
+    assert (t.table().state[10:20] == 'absent').all() and (t.table().state[20:] == 'seen').all()
+
+
+def test_a_track_saved_before_there_were_states_is_read(tmp_path):
+    t = track(videos.make('one_frame', tmp_path), progress=False)
+    path = t.save(tmp_path / 'old.npz')
+    with np.load(path, allow_pickle=False) as z:
+        old = {k: z[k] for k in z if k not in ('state', 'shot')}
+    np.savez(path, **old)
+    assert Track.load(path).table().state.tolist() == ['seen']

@@ -21,6 +21,7 @@ import numpy as np
 from . import __version__
 
 from .core import COLORS, FAKE, LABELS, REAL, UsageError, asset, progress as progress_bar
+from .faces import STATES
 from .visibility import COVERED, REGIONS
 from .facevideo import FaceVideo, analyse_isolated, decode_crop, printable
 from .clips import clip_frames
@@ -219,7 +220,7 @@ def _warnings(face_video, clips):
     return [
         *_said(track.error),
         *_said(getattr(track, 'notes', None)),
-        *_coverage(track.found, face_video.visible > 0),
+        *_coverage(track.state, face_video.visible > 0),
         *_smallness(track.box),
         *_hiding(face_video.table),
         *([f'up to {track.faces} faces at once, one was followed'] if track.faces > 1 else []),
@@ -232,11 +233,16 @@ def _said(notes):
     return [notes] if isinstance(notes, str) and notes else list(notes or [])
 
 # %% ../nbs/80_detect.ipynb #80de7e0c
-def _coverage(found, anybody, most=0.1):
-    """Say how often nobody, or not the main person, is visible. found, anybody: T, bool."""
-    if (share := 1 - anybody.mean()) > most:
+def _coverage(state, anybody, most=0.1):
+    """Say how often the main person, or anybody, cannot be measured. state, anybody: T."""
+    absent, _, turned, hidden = (state == i for i in range(len(STATES)))
+    if (share := turned.mean()) > most:
+        yield f'the face is turned too far away to measure in {share:.0%} of the frames'
+    if (share := hidden.mean()) > most:
+        yield f'the face is too hidden to measure in {share:.0%} of the frames'
+    if (share := (absent & ~anybody).mean()) > most:
         yield f'no face in {share:.0%} of the frames'
-    if (share := (anybody & ~found).mean()) > most:
+    if (share := (absent & anybody).mean()) > most:
         yield f'only somebody other than the person followed in {share:.0%} of the frames'
 
 # %% ../nbs/80_detect.ipynb #80de7e0d

@@ -35,7 +35,8 @@ from threedad.core import (
 from .core import progress as progress_bar
 from .workers import pooled
 from .video import Frame, probe, read_frames
-from .faces import Face, FaceTracker, ShotDetector, group_faces, same_scene
+from .faces import STATES, Face, FaceTracker, ShotDetector
+from .faces import group_faces, person_states, same_scene
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +59,7 @@ class TrackArrays:
         error: what is to be known of the file, one line; empty if nothing.
         id: 0 is the main face.
         shot: T, number of the scene, from 0.
+        state: T, place in `STATES`: 0 absent, 1 seen, 2 profile, 3 hidden.
     """
 
     path: str
@@ -72,17 +74,20 @@ class TrackArrays:
     error: str = ''
     id: int = 0
     shot: np.ndarray | None = None
+    state: np.ndarray | None = None
 
     def __post_init__(self):
         if self.shot is None:
             self.shot = np.zeros(len(self.frame), np.int64)
-
-    def __len__(self):
-        return len(self.frame)
+        if self.state is None:
+            self.state = np.isfinite(self.points[:, 0, 0]).astype(np.int8)
 
 # %% ../nbs/13_tracking.ipynb #f84268b3
 class TrackTable(TrackArrays):
     """What follows from the landmarks of a track."""
+
+    def __len__(self):
+        return len(self.frame)
 
     @property
     def found(self) -> np.ndarray:
@@ -103,24 +108,28 @@ class TrackTable(TrackArrays):
         """A row for every frame, with or without a face.
 
         Returns:
-            frame, time, shot, face_found, score, x0, y0, x1, y1.
+            frame, time, shot, face_found, state (one of `STATES`), score, x0, y0, x1, y1.
         """
         import pandas as pd
 
         about = dict(frame=self.frame, time=self.time, shot=self.shot, face_found=self.found)
+        about |= dict(state=np.array(STATES)[self.state])
         box = dict(zip(('x0', 'y0', 'x1', 'y1'), self.box.T))
         return pd.DataFrame(about | dict(score=self.score) | box)
 
 # %% ../nbs/13_tracking.ipynb #cea442ae
-_ARRAYS = dict(frame=np.int64, time=np.float64, points=np.float32, score=np.float32, shot=np.int64)
+_ARRAYS = dict(frame=np.int64, time=np.float64, points=np.float32, score=np.float32)
+_ARRAYS |= dict(shot=np.int64, state=np.int8)
 
 # %% ../nbs/13_tracking.ipynb #3b95ed28
 def _read_track(path):
-    """The fields of a saved track; those of older versions lack `shot`."""
+    """The fields of a saved track; those of older versions lack `shot` and `state`."""
     try:
         with np.load(path, allow_pickle=False) as z:
             arrays = {
-                k: z[k].astype(t, copy=False) for k, t in _ARRAYS.items() if k != 'shot' or k in z
+                k: z[k].astype(t, copy=False)
+                for k, t in _ARRAYS.items()
+                if k in z or k not in ('shot', 'state')
             }
             return json.loads(str(z['about'])) | arrays
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as e:
@@ -134,6 +143,9 @@ def _in_words(track):
     size = f'{n} frames of {track.width} x {track.height} px at {track.fps:.4g} fps'
     seen = f'face in {k} ({k / max(n, 1):.0%}), at most {track.faces} at once'
     scenes = f', {shots} shots' if shots > 1 else ''
+    for state in ('profile', 'hidden'):
+        if k := int((track.state == STATES.index(state)).sum()):
+            seen += f', {state} in {k} ({k / n:.0%})'
     return f'{name}: {size}, {seen}{scenes}' + (f'; {track.error}' if track.error else '')
 
 # %% ../nbs/13_tracking.ipynb #91ffa526
@@ -304,6 +316,7 @@ def _followed(footage, frames):
         footage.time.append(frame.time)
         kept = [Sighting(f.id, add(f.points), f.box, f.rigid, f.score) for f in faces]
         footage.seen.append(kept)
+        footage.unread.append([d.box for d in tracker.unread])
         yield frame, faces
         if len(footage.seen) % 256 == 0:
             release_memory()
@@ -314,6 +327,7 @@ class Footage:
 
     Attributes:
         seen: the sightings of every frame so far.
+        unread: boxes of faces in every frame that show too little for landmarks.
     """
 
     def __init__(
@@ -342,6 +356,7 @@ class Footage:
         self.stop = self.choice.end(stop)
         self.info, self.cuts = probe(path), ShotDetector()
         self.problems, self.frame, self.time, self.seen = [], [], [], []
+        self.unread: list[list[np.ndarray]] = []
         self.points = _Points()
 
     def __iter__(self) -> Iterator[tuple[Frame, list[Face]]]:
@@ -423,6 +438,7 @@ def track_of(footage: Footage, sightings: dict[int, Sighting], id: int = 0) -> T
         error=said,
         id=id,
         shot=footage.cuts.shots()[rows],
+        state=person_states(sightings, footage.unread, footage.cuts.shots())[rows],
     )
 
 # %% ../nbs/13_tracking.ipynb #3620f038
