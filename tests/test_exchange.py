@@ -137,3 +137,22 @@ def test_a_head_without_marks_cannot_be_matched():
     with pytest.raises(UsageError, match='68 landmarks'):
         refit(acting(), replace(MorphableModel.load(), landmark68_faces=None))
     assert isinstance(refit(acting(1), MorphableModel.load()).table, pd.DataFrame)
+
+
+def test_rows_without_a_face_make_no_head(tmp_path):
+    gappy = acting(12)[np.r_[0:4, 8:12]].resample(30)
+    assert gappy.table.jawOpen.isna().sum() == 4
+    files = write_meshes(gappy, tmp_path, progress=False)
+    assert [f.name for f in files] == [f'head_{n:06d}.glb' for n in (0, 1, 2, 3, 8, 9, 10, 11)]
+    assert len(refit(gappy, MorphableModel.load())) == 8
+    with pytest.raises(UsageError, match='row 5 is without a face'):
+        head_mesh(gappy, 5)
+    with pytest.raises(UsageError, match='no row of the trajectory has a face'):
+        refit(gappy[4:8], MorphableModel.load())
+    assert write_meshes(gappy[4:8], tmp_path / 'none', progress=False) == []
+
+
+@pytest.mark.parametrize('row', [12, -13, 'yaw', 1.5, slice(2)])
+def test_a_row_that_does_not_exist_is_named(row):
+    with pytest.raises(UsageError, match='row'):
+        head_mesh(acting(12), row)

@@ -9,6 +9,7 @@ __all__ = ['ARKIT_ORDER', 'EYES_APART', 'write_live_link', 'read_arkit', 'head_m
 import csv
 import os
 import re
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -168,6 +169,12 @@ def read_arkit(path: str | os.PathLike, fps: float = 60.0) -> Trajectory:
     about = dict(video_id=Path(path).stem, frame=np.arange(len(table), dtype=np.int32), time=time)
     return Trajectory(pd.DataFrame(about | angles | out))
 
+# %% ../nbs/84_exchange.ipynb #d2065360
+def _has_a_head(traj):
+    """T, whether pose, identity and actions of a row are numbers."""
+    parts = traj.rotation.reshape(-1, 9), traj.identity, traj.actions
+    return np.logical_and.reduce([np.isfinite(p).all(1) for p in parts])
+
 # %% ../nbs/84_exchange.ipynb #ecb52690
 EYES_APART = 0.063  # metres
 
@@ -185,10 +192,17 @@ def head_mesh(
 
     Returns:
         V vertices in metres, with the triangles of the model, in their order.
+
+    Raises:
+        UsageError: if there is no such row, or no face in it.
     """
     import trimesh
 
-    model, one = model or MorphableModel.load(), traj[int(row)]
+    if not isinstance(row, Integral):
+        raise UsageError(f'a row is a whole number, not {row!r}')
+    model, one = model or MorphableModel.load(), traj[row]
+    if not _has_a_head(one)[0]:
+        raise UsageError(f'row {row} is without a face, as the gaps of a resampled trajectory are')
     X = model.vertices(identity=one.identity[0], actions=one.actions[0])
     X = X @ one.rotation[0].T if posed else X
     return trimesh.Trimesh(EYES_APART * X, model.faces, process=False)
@@ -208,7 +222,7 @@ def write_meshes(
     Args:
         traj: of one video.
         folder: made if it is not there; files of other rows in it are left alone.
-        rows: which rows; all by default.
+        rows: which rows; all by default. Those without a face, as in a resampled gap, get no file.
         suffix: '.glb', '.obj', '.ply' or '.stl'.
         model: the head that was fitted; the shipped one by default.
         posed: turn them as the head in the video is turned.
@@ -223,6 +237,7 @@ def write_meshes(
     if suffix not in ('.glb', '.obj', '.ply', '.stl'):
         raise UsageError(f"suffix is '.glb', '.obj', '.ply' or '.stl', not {suffix!r}")
     chosen, paths = traj[rows], []
+    chosen = chosen[_has_a_head(chosen)]
     for row in progress_bar(range(len(chosen)), 'meshes', disable=not progress):
         name = f'head_{int(chosen.table["frame"].iloc[row]):06d}{suffix}'
         path = check_output(Path(folder) / name)
@@ -281,16 +296,19 @@ def refit(
         source: the head that was fitted; the shipped one by default.
 
     Returns:
-        pose, identity and expression of the other head, its `residual` in eye distances; no actions.
+        pose, identity and expression of the other head in the rows with a face, its `residual` in
+        eye distances; no actions.
 
     Raises:
-        UsageError: if the model has no 68 landmarks or more components than columns.
+        UsageError: if the model has no 68 landmarks, too many components, or no row a face.
     """
     if len(model.identity) > len(IDENTITY_COLUMNS) or len(model.expression) > len(
         EXPRESSION_COLUMNS
     ):
         raise UsageError('the table has room for 40 identity and 10 expression components')
-    source = source or MorphableModel.load()
+    traj, source = traj[_has_a_head(traj)], source or MorphableModel.load()
+    if not len(traj):
+        raise UsageError('no row of the trajectory has a face')
     X = source.vertices(identity=traj.identity, actions=traj.actions)
     points = source.landmarks(X, '68').astype(float)
     a, b, moves, left = _matched(model, points, sigma)
