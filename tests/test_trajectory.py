@@ -160,3 +160,18 @@ def test_gaps_of_a_grid_have_no_errors(whole):
             gappy.free_identity,
         ),
     )
+
+
+@pytest.mark.parametrize('lacking', ['frame', 'time'])
+def test_tables_without_frame_or_time_are_told_so(lacking, whole):
+    part = Trajectory(whole.table.drop(columns=lacking))
+    for ask in (lambda: concatenate([part, part]), lambda: part.between(0, 1)):
+        with pytest.raises(UsageError, match=f'no column {lacking}'):
+            ask()
+
+
+def test_what_a_file_cannot_hold_is_named(whole, tmp_path):
+    odd = Trajectory(whole.table.assign(note=[{1}, 'a', 3.5] * 40))
+    with pytest.raises(UsageError, match='cannot be kept in a file'):
+        odd.save(tmp_path / 'x.parquet')
+    assert not list(tmp_path.iterdir())

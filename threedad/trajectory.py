@@ -217,6 +217,7 @@ def between(
     """
     if by not in ('time', 'frame'):
         raise UsageError(f"by is 'time' or 'frame', not {by!r}")
+    named_columns(self.table, [by], [])
     x, inside = self.table[by].to_numpy(float), np.ones(len(self), bool)
     if start is not None:
         inside &= x >= start
@@ -246,6 +247,7 @@ def concatenate(trajectories: Iterable[Trajectory]) -> Trajectory:
     if not parts or any(not isinstance(p, Trajectory) for p in parts):
         raise UsageError('concatenate takes one Trajectory or more')
     table = pd.concat([p.table for p in parts], ignore_index=True)
+    named_columns(table, [], [])
     twice = table[table.duplicated([c for c in ('video_id', 'frame') if c in table])]
     if len(twice):
         raise UsageError(f'frame {twice["frame"].iloc[0]} of a video comes twice')
@@ -268,12 +270,18 @@ def save(self: Trajectory, path: str | os.PathLike) -> Path:
 
     Returns:
         the path.
+
+    Raises:
+        UsageError: if a column holds what a Parquet file cannot.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = check_output(path, ['.parquet'])
-    whole = pa.Table.from_pandas(self.table, preserve_index=False)
+    try:
+        whole = pa.Table.from_pandas(self.table, preserve_index=False)
+    except (pa.ArrowException, TypeError, ValueError) as e:
+        raise UsageError(f'the table cannot be kept in a file: {str(e).splitlines()[0]}') from e
     errors = {} if self.errors is None else self.errors
     for name in errors:
         whole = whole.append_column(_ERROR + name, pa.array(np.asarray(errors[name])))
