@@ -20,7 +20,7 @@ from threedad.fit import fit
 from threedad.forge import MANIPULATIONS, forge
 from threedad.tracking import Footage, people_in, track_of
 from threedad.video import read_frames
-from threedad.visibility import COVERED
+from threedad.visibility import covered_frames
 
 SHARED = Path(__file__).resolve().parents[2] / 'shared' / 'clips'
 CLIPS = Path(os.environ.get('THREEDAD_CLIPS', SHARED))
@@ -94,7 +94,10 @@ def test_the_person_is_followed_from_end_to_end(name):
 @pytest.mark.parametrize('name', some_and_all(REAL, REAL[::9]))
 def test_faces_before_which_nothing_is_are_not_called_covered(name):
     table = facevideo.analyse(CLIPS / name, stop=60).table
-    assert (table.visible < COVERED).mean() <= 0.1 and table.quality.between(0, 1).all()
+    assert (
+        covered_frames(table.visible, table.yaw).mean() <= 0.1
+        and table.quality.between(0, 1).all()
+    )
 
 
 @pytest.mark.slow

@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 
 from helpers.videos import face_frames
-from threedad.core import UsageError
+from threedad.core import UsageError, rng
 from threedad.detect import detect
 from threedad.facevideo import analyse
 from threedad.landmarks import crop_matrices
+from threedad.people import Person
+from threedad.performance import Performance
+from threedad.synth import Scene, render_video
 from threedad.tracking import track
 from threedad.video import crop, write_video
 from threedad.visibility import (
@@ -19,6 +22,7 @@ from threedad.visibility import (
     SIDE,
     VISIBILITY_COLUMNS,
     covered_cells,
+    covered_frames,
     frame_quality,
     look_at,
     sharpness,
@@ -141,3 +145,15 @@ def test_a_video_says_when_the_face_is_covered(half_covered):
 def test_a_verdict_warns_of_it(half_covered):
     said = [w for w in detect(half_covered, progress=False).warnings if 'covers the face' in w]
     assert len(said) == 1 and ('mouth' in said[0] or 'chin' in said[0])
+
+
+def test_a_turned_face_hides_itself_and_is_not_called_covered(tmp_path):
+    g, n = rng(1), 40
+    cast = Person.sample(g), Performance.sample(g, n), Scene.sample(g)
+    cast[1].yaw = np.radians(np.linspace(0, 75, n))
+    path = write_video(tmp_path / 'turn.mp4', render_video(*cast)[0], 25)
+    table = analyse(path).table
+    yaw = table.yaw.abs()
+    assert table.visible[yaw < 20].median() > 0.95 > table.visible[yaw > 60].median() + 0.05
+    assert covered_frames(table.visible, table.yaw).mean() < 0.05
+    assert not [w for w in detect(path, progress=False).warnings if 'covers the face' in w]

@@ -22,7 +22,7 @@ from . import __version__
 
 from .core import COLORS, FAKE, LABELS, REAL, UsageError, asset, progress as progress_bar
 from .faces import STATES
-from .visibility import COVERED, REGIONS
+from .visibility import REGIONS, covered_frames
 from .facevideo import FaceVideo, analyse_isolated, decode_crop, printable
 from .clips import clip_frames
 
@@ -255,7 +255,7 @@ def _smallness(box, least=80):
 # %% ../nbs/80_detect.ipynb #05ab5360
 def _hiding(table, most=0.1):
     """Say how often the face is covered, and what of it is seen least."""
-    covered = table['visible'] < COVERED
+    covered = covered_frames(table['visible'], table['yaw'])
     if covered.mean() > most:
         regions = table.loc[covered, [f'visible_{name}' for name in REGIONS]].mean()
         where = str(regions.idxmin()).removeprefix('visible_').replace('_', ' ')
