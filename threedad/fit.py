@@ -18,7 +18,7 @@ import pandas as pd
 from .core import AssetError, UsageError, VideoError, asset, one_thread
 from .morphable import MorphableModel, matrix_to_euler
 from .landmarks import LEFT_EYE, RIGHT_EYE, ExpressionScorer
-from .tracking import Track
+from .tracking import Track, ahead
 from .motion import ACTION_COLUMNS, BLENDSHAPE_COLUMNS, BOX_COLUMNS, EXPRESSION_COLUMNS
 from .motion import IDENTITY_COLUMNS, POSE_COLUMNS, TRAJECTORY_COLUMNS
 from .trajectory import Trajectory
@@ -512,9 +512,10 @@ class _Answer:
 # %% ../nbs/17_fit.ipynb #d83322a5
 def _fit_batches(track, rows, heads, person, config, answer):
     """Fit batch by batch into an `_Answer`; yields what each says of the identity."""
-    scorer = ExpressionScorer()
-    for i in range(0, len(rows), config.batch):
-        at = slice(i, min(i + config.batch, len(rows)))
+    scorer, starts = ExpressionScorer(), range(0, len(rows), config.batch)
+    parts = [slice(i, min(i + config.batch, len(rows))) for i in starts]
+    scored = ahead(scorer(track.points[rows[at]]) for at in parts)
+    for at, scores in zip(parts, scored):
         x = _landmarks(track, rows[at], heads.expression.ok)
         first = _first_pose(heads.expression.mean, x).relaxed(heads.expression.deform.shape[2])
         state = _fit_frames(heads.expression, x, person.a, first, config.sigma)
@@ -527,7 +528,7 @@ def _fit_batches(track, rows, heads, person, config, answer):
             acted = _fit_actions(heads.actions, x, person.a, acted, config.sigma)
         known = _uncertainty(heads.actions, x, person, acted, config.sigma, _RIDGE)
         answer.put_actions(at, acted, known)
-        answer.table.put(at, BLENDSHAPE_COLUMNS, scorer(track.points[rows[at]]))
+        answer.table.put(at, BLENDSHAPE_COLUMNS, scores)
         del known
 
 # %% ../nbs/17_fit.ipynb #11d9ef62
