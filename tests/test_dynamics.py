@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.heads import head_track
 from helpers.trajectories import made, talking
 from threedad.core import UsageError
 from threedad.dynamics import (
@@ -20,6 +21,7 @@ from threedad.dynamics import (
     pair_summary,
     same_performance,
 )
+from threedad.fit import fit
 from threedad.trajectory import Trajectory
 
 
@@ -231,3 +233,22 @@ def test_seeds_and_corrections():
     assert np.isnan(adjust([np.nan])).all() and len(adjust([])) == 0
     with pytest.raises(UsageError, match="'bh', 'holm' or 'none'"):
         effect_sizes(f, correction='bonferoni')
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    turns = np.linspace(-9, 9, 20), np.linspace(-3, 4, 20)
+    return [fit(head_track(*turns, frames=20, seed=seed)) for seed in (1, 2)]
+
+
+def test_strain_is_measured_against_movement(fitted):
+    rows = pd.DataFrame([dynamics(t) for t in fitted])
+    np.testing.assert_array_less(0, rows.strain_ratio)
+    harder = [t.table.assign(identity_strain=2 * t.table.identity_strain) for t in fitted]
+    more = pd.DataFrame([dynamics(t) for t in harder])
+    np.testing.assert_allclose(more.strain_ratio, 2 * rows.strain_ratio, rtol=1e-5)
+
+
+@pytest.mark.parametrize("column", ["residual", "residual_actions", "identity_strain", "yaw"])
+def test_without_a_measure_there_is_no_ratio(column, fitted):
+    assert np.isnan(dynamics(fitted[0].table.drop(columns=column)).strain_ratio)

@@ -89,3 +89,13 @@ def test_trackers_in_threads_leave_the_error_stream_alone(capfd):
     assert os.fstat(2).st_ino == before
     os.write(2, b'still here')
     assert 'still here' in capfd.readouterr().err
+
+
+@pytest.mark.parametrize('shift', [0, 9, 23])
+def test_the_first_frame_of_a_still_face_lies_where_it_settles(shift):
+    still = np.roll(videos.face_frames(1)[0], shift, axis=1)
+    tracker = FaceTracker()
+    points = np.array([tracker(still)[0].points[:, :2] for _ in range(12)])
+    eyes = np.linalg.norm(points[0, 468] - points[0, 473])
+    off = np.linalg.norm(points[0] - points[6:].mean(0), axis=1).mean()
+    assert off < 1e-3 * eyes

@@ -185,7 +185,7 @@ def test_batches_change_nothing(batch, window):
 
 def test_a_wide_window_wanders_less():
     track = head_track(frames=30, noise=2)
-    drift = [fit(track, config=FitConfig(window=w)).table.identity_drift.mean() for w in (1, 60)]
+    drift = [fit(track, config=FitConfig(window=w)).table.identity_strain.mean() for w in (1, 60)]
     assert drift[1] < drift[0]
 
 
@@ -206,9 +206,9 @@ def peak_of(frames):
 
 
 @pytest.mark.parametrize("frames", [100, 200, 400])
-def test_memory_is_the_answer_and_a_batch(frames):
+def test_memory_is_the_answer_and_two_batches(frames):
     peak, held = peak_of(frames)
-    assert peak - held < 20
+    assert peak - held < 45
 
 
 @pytest.mark.slow
@@ -255,3 +255,37 @@ def test_track_finds_the_true_pose(tmp_path):
         assert len(found) == len(frames)
         errors.append(np.abs(found[ANGLES].to_numpy() - truth[ANGLES].to_numpy()))
     assert (np.median(np.concatenate(errors), axis=0) <= 3).all(), np.median(errors, axis=1)
+
+
+def smiling_track(smile, seed=0):
+    """A person whose mouth smiles by so much all the time, and talks."""
+    track, model = head_track(frames=24, noise=0.3, seed=seed), MorphableModel.load()
+    both = model.landmarks(model.actions)[[a.startswith("mouthSmile") for a in model.action_names]]
+    moved = track.points.copy()
+    moved[..., :2] += (smile * both.sum(0)[:, :2] * 60 * [1, -1]).astype(np.float32)
+    return dataclasses.replace(track, points=moved)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_lasting_smile_stays_a_smile(seed):
+    smiles = [
+        fit(smiling_track(amount, seed), config=EXACT).table.mouthSmileLeft.mean()
+        for amount in (0.0, 0.3, 0.6)
+    ]
+    assert smiles[0] < 0.15 and smiles[1] > smiles[0] + 0.1 and smiles[2] > smiles[1] + 0.15
+
+
+def test_frames_in_profile_do_not_say_who_it_is():
+    front = head_track(np.linspace(-10, 10, 20), frames=20, seed=1)
+    both = head_track(np.r_[np.linspace(-10, 10, 20), np.full(20, 70)], frames=40, seed=1)
+    bent = both.points.copy()
+    bent[20:, :, 0] *= 0.98  # a tracker that errs in profile
+    alone, beside = fit(front).identity[0], fit(dataclasses.replace(both, points=bent)).identity[0]
+    assert np.linalg.norm(alone - beside) < 0.5 * np.linalg.norm(alone)
+
+
+def test_the_expression_components_do_not_hear_the_network():
+    track = head_track()
+    plain = fit(track, config=EXACT)
+    assert np.isfinite(plain.blendshapes).all()
+    assert plain.table.exp_00.std() > 0 and plain.errors.exp_00.gt(0).all()

@@ -71,3 +71,12 @@ def test_what_is_not_478_points_is_refused(shape):
 def test_the_columns_are_in_the_order_of_the_scores():
     assert BLENDSHAPE_COLUMNS == [f'blendshape_{name}' for name in BLENDSHAPES]
     assert len(set(BLENDSHAPES)) == 52 and len(set(BLENDSHAPE_POINTS)) == 146
+
+
+@pytest.mark.parametrize('quarters', [1, 2, 3])
+def test_a_face_on_its_side_has_the_scores_of_an_upright_one(quarters, face):
+    turn = np.linalg.matrix_power(np.array([[0, -1], [1, 0]]), quarters)
+    lying = face.copy()
+    lying[..., :2] = face[..., :2] @ turn + 500
+    scorer = ExpressionScorer()
+    np.testing.assert_allclose(scorer(lying), scorer(face), atol=2e-3)

@@ -7,6 +7,7 @@ import pytest
 
 from helpers.trajectories import made, talking
 from threedad.core import UsageError
+from threedad.motion import ACTION_COLUMNS, action_quality, column_label
 from threedad.trajectory import Trajectory
 
 
@@ -70,3 +71,23 @@ def test_speed_is_per_second_whatever_the_rate(fps):
 def test_wrong_arguments_are_named(call, says):
     with pytest.raises(UsageError, match=says):
         call(talking())
+
+
+def test_every_action_has_a_measured_quality():
+    quality = action_quality()
+    assert list(quality.index) == ACTION_COLUMNS
+    measured = quality[["correlation", "within", "slope", "bias", "rmse", "noise_floor"]]
+    assert measured.notna().all().all() and (quality.noise_floor < 0.05).all()
+    marked = (quality.within < 0.4) | (quality.correlation < 0.2)
+    assert (quality.unreliable == marked).all() and 0 < marked.sum() < 26
+
+
+def test_the_quality_that_is_handed_out_is_a_copy():
+    mine = action_quality()
+    mine["unreliable"] = True
+    assert not action_quality().unreliable.all()
+
+
+@pytest.mark.parametrize("name", ACTION_COLUMNS)
+def test_an_axis_says_which_action_is_unreliable(name):
+    assert ("unreliable" in column_label(name)) == action_quality().unreliable[name]

@@ -9,22 +9,24 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import tables
+from helpers.heads import head_track
 
 from threedad.core import COLORS, PALETTE, ThreedadError, UsageError
 from threedad.evaluate import video_scores
+from threedad.fit import fit
 from threedad.measures import operating_point
+from threedad.motion import column_label, with_gaps
 from threedad.plots import (
     check_table,
-    column_label,
     layers,
     plot_roc,
     plot_trajectories,
     roc_figure,
     roc_layers,
     trajectory_figure,
-    with_gaps,
     with_labels,
 )
+from threedad.trajectory import Trajectory
 
 VIDEOS = tables.videos()
 TRAJECTORIES = tables.trajectories(VIDEOS)
@@ -228,3 +230,20 @@ REFUSED = {
 def test_predictions_that_make_no_curve_give_a_sentence(draw, predictions, said):
     with pytest.raises(UsageError, match=said):
         draw(predictions)
+
+
+def test_standard_errors_are_drawn_around_one_video_and_stop_at_gaps():
+    found = fit(head_track(frames=20))
+    holed = found[np.r_[0:8, 12:20]]
+    fig = plot_trajectories(holed, ["yaw", "jawOpen"])
+    assert [len(ax.collections) for ax in fig.axes] == [1, 1]
+    bands = [t for t in trajectory_figure(holed, ["yaw"]).data if t.fill == "toself"]
+    assert len(bands) == 2 and all(len(t.x) == 16 for t in bands)
+    top = np.asarray(bands[0].y)[:8] - holed.table.yaw[:8]
+    np.testing.assert_allclose(top, 2 * holed.errors.yaw[:8], rtol=1e-3)
+
+
+def test_a_table_without_errors_has_no_band():
+    found = fit(head_track(frames=6))
+    for given in ({"real": found.table}, {"real": Trajectory(found.table)}):
+        assert not plot_trajectories(given, ["yaw"]).axes[0].collections

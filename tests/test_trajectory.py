@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.heads import head_track
 from helpers.trajectories import made, talking
 from threedad.core import FileError, UsageError
+from threedad.fit import fit
 from threedad.trajectory import Trajectory, concatenate
 
 
@@ -175,3 +177,11 @@ def test_what_a_file_cannot_hold_is_named(whole, tmp_path):
     with pytest.raises(UsageError, match='cannot be kept in a file'):
         odd.save(tmp_path / 'x.parquet')
     assert not list(tmp_path.iterdir())
+
+
+def test_errors_stand_beside_the_table():
+    found = fit(head_track(frames=4))
+    both = found.with_errors()
+    assert len(both.columns) == len(found.table.columns) + len(found.errors.columns)
+    np.testing.assert_array_equal(both.yaw_error, found.errors.yaw)
+    assert Trajectory(found.table).with_errors() is found.table

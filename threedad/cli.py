@@ -49,7 +49,7 @@ def _forge(args):
     print(f'the coefficients it shows are in {table}{also}')
 
 # %% ../nbs/83_cli.ipynb #07332e04
-_SHOWN = ['yaw', 'pitch', 'roll', 'jawOpen', 'eyeBlinkLeft', 'identity_drift']
+_SHOWN = ['yaw', 'pitch', 'roll', 'jawOpen', 'eyeBlinkLeft', 'identity_strain']
 
 
 def _write_tracked(a, out, figure, csv):

@@ -52,7 +52,7 @@ from threedad.storefiles import (
 )
 
 # %% ../nbs/34_corpus.ipynb #1febdc1b
-SCHEMA = 1
+SCHEMA = 2
 _TABLES = ('videos.parquet', 'trajectories.parquet')
 
 # %% ../nbs/34_corpus.ipynb #afd72bfb
@@ -67,7 +67,8 @@ def _store_info(store):
     if not isinstance(info, dict) or not isinstance(info.get('settings'), dict):
         raise StoreError(file, 'damaged: it names no settings')
     if info.get('schema') != SCHEMA:
-        raise StoreError(store, f'has schema {info.get("schema")}, this library reads {SCHEMA}')
+        says = f'has schema {info.get("schema")}, this library reads {SCHEMA}'
+        raise StoreError(store, f'{says}: preprocess the corpus again, into another folder')
     return info
 
 # %% ../nbs/34_corpus.ipynb #c060d05c

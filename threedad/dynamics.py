@@ -53,8 +53,9 @@ FEATURES = {
     'actions_spread': 'activation',
     'actions_noise': 'activation',
     'actions_jitter': 'noise/spread',
-    'identity_drift': 'standard deviations',
-    'identity_drift_noise': 'standard deviations',
+    'identity_strain': 'standard deviations',
+    'identity_strain_noise': 'standard deviations',
+    'strain_ratio': 'of what movement explains',
     'identity_spread': 'standard deviations',
     'identity_noise': 'standard deviations',
     'blink_rate': 'per minute',
@@ -146,7 +147,7 @@ def _of_columns(traj, have):
     out, t = {}, traj.table
     if 'scale' in have and t['scale'].median() > 0:
         out['scale_noise'] = float(noise(traj, ['scale'])[0] / t['scale'].median())
-    for c in ('identity_drift', 'residual', 'residual_actions'):
+    for c in ('identity_strain', 'residual', 'residual_actions'):
         if c in have:
             out |= {c: float(t[c].median()), f'{c}_noise': float(noise(traj, [c])[0])}
     return out
@@ -156,6 +157,18 @@ def _groups(table, have):
     """The groups of coefficients whose movement is measured, and their columns."""
     moving = [c for c in IDENTITY_COLUMNS if c in have and np.ptp(table[c].dropna()) > 0]
     return dict(expression=EXPRESSION_COLUMNS, actions=ACTION_COLUMNS, identity=moving)
+
+# %% ../nbs/18_dynamics.ipynb #5a7b0c02
+_AT_REST = 3.24
+_BY_MOVEMENT = dict(residual_actions=0.76, residual=-0.04, actions_spread=0.48)
+_BY_MOVEMENT |= dict(yaw_std=0.02, pitch_std=0.06)
+
+
+def _strain_ratio(found):
+    """The identity strain over what the other statistics explain; NaN without them."""
+    known = [found.get(c, np.nan) for c in ('identity_strain', *_BY_MOVEMENT)]
+    strain, *movement = np.log(known) if np.min(known) > 0 else np.full(len(known), np.nan)
+    return float(np.exp(strain - _AT_REST - np.dot([*_BY_MOVEMENT.values()], movement)))
 
 # %% ../nbs/18_dynamics.ipynb #813c460d
 def _prepared(traj, rate):
@@ -190,6 +203,7 @@ def dynamics(
         _group(out, single, traj, name, columns)
     if expression and angles and len(t.dropna(subset=angles + expression)) >= 8:
         out['pose_expression'] = _rms(traj.pose_correlation(expression, angles)['r'])
+    out['strain_ratio'] = _strain_ratio(out)
     step = np.diff(t['time'].to_numpy(float))
     fps = 1 / float(np.median(step)) if len(step) else np.nan
     about = dict(frames=len(t), seconds=traj.seconds_seen(), fps=fps)

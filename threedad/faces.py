@@ -66,6 +66,13 @@ def _moved(a, b):
 
 # %% ../nbs/12_faces.ipynb #82969872
 TURNED_PRESENCE = 0.99  # least presence of a newcomer whose eye line is over 75 degrees from level
+_SETTLING, _SETTLED = 10, 2.5e-4  # most measurements of a newcomer again; eye distances
+
+
+def _apart(p, q):
+    """Mean distance of two sets of points of a face, eye distances."""
+    eyes = np.linalg.norm((p[LEFT_EYE] - p[RIGHT_EYE])[:2])
+    return float(np.linalg.norm((p - q)[:, :2], axis=1).mean() / max(eyes, 1e-6))
 
 
 class _Measure:
@@ -85,9 +92,14 @@ class _Measure:
 
     def newcomer(self, image: np.ndarray, d: Detection):
         roi = first_roi(d)
-        first = self(image, roi)
         least = TURNED_PRESENCE if abs(roi.angle) > math.radians(75) else 0.0
-        return first and self(image, roi_of(first[0]), least)
+        found, apart = self(image, roi), math.inf
+        for _ in range(_SETTLING):
+            if not found or apart < _SETTLED:
+                break
+            before, found = found, self(image, roi_of(found[0]), least)
+            apart = _apart(before[0], found[0]) if found else 0
+        return found
 
 # %% ../nbs/12_faces.ipynb #93d126ca
 def _follow(measure, image, faces):

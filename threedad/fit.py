@@ -7,6 +7,8 @@ __all__ = ['FitConfig', 'fit']
 
 # %% ../nbs/17_fit.ipynb #16359e61
 import functools, itertools
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -17,6 +19,9 @@ import pandas as pd
 
 from .core import AssetError, UsageError, VideoError, asset, one_thread
 from .morphable import MorphableModel, matrix_to_euler
+from .projection import FrameState, LandmarkHead, Linearised, NormalEquations, Prior
+from .projection import angle_errors, deformed, eliminated, first_pose, landmark_head, last
+from .projection import linearise, misfit, normal_equations, person_step, products
 from .landmarks import LEFT_EYE, RIGHT_EYE, ExpressionScorer
 from .tracking import Track, ahead
 from .motion import ACTION_COLUMNS, BLENDSHAPE_COLUMNS, BOX_COLUMNS, EXPRESSION_COLUMNS
@@ -31,7 +36,8 @@ class FitConfig:
     Attributes:
         sigma: scatter of a landmark from frame to frame, eye distances, over 0.
         identity_sigma: the same for what is common to all frames, the learned habits aside.
-        offsets: allow the tracker its habits about a person; False for exact landmarks.
+        offsets: allow for how the tracker errs, and ask the network of the expressions; False for
+            landmarks that sit exactly where the model says.
         window: frames that share a free identity, 1 or more.
         person_frames: frames that determine the person, 1 or more.
         batch: frames fitted at once, 1 or more; memory grows with it, results do not change.
@@ -39,7 +45,7 @@ class FitConfig:
     """
 
     sigma: float = 0.02
-    identity_sigma: float = 0.08
+    identity_sigma: float = 0.12
     offsets: bool = True
     window: int = 1
     person_frames: int = 64
@@ -56,343 +62,253 @@ class FitConfig:
             if not (isinstance(value, Integral) and value >= 1):
                 raise UsageError(f'{name} is a whole number from 1, not {value!r}')
 
-# %% ../nbs/17_fit.ipynb #2364811a
-_ACTION_SPREAD, _SPARSE, _RIDGE = 0.3, 0.1, 2.0
-_POSE_PRIOR, _HUBER = 1e-6, 2.0
-_PERSON_STEPS, _FRAME_STEPS, _ACTION_STEPS, _BOX_STEPS = 5, 4, 3, 60
-
-# %% ../nbs/17_fit.ipynb #433ffd83
-@functools.lru_cache(1)
-def _habits():
-    """Shift 478 x 3 and components 40 x 478 x 3, eye distances."""
-    path = asset('landmark_offsets.npz')
+# %% ../nbs/17_fit.ipynb #6567dbe2
+def _arrays(name, keys):
+    """Some arrays of an asset, single precision."""
+    path = asset(name)
     try:
         with np.load(path, allow_pickle=False) as z:
-            return z['shift'].astype(np.float32), z['modes'].astype(np.float32)
+            return {key: z[key].astype(np.float32) for key in keys}
     except (OSError, ValueError, KeyError) as e:
-        raise AssetError(path, f'not the landmark offsets ({type(e).__name__})') from e
+        raise AssetError(path, f'not what the fit needs ({type(e).__name__})') from e
 
-# %% ../nbs/17_fit.ipynb #460b4ec8
+# %% ../nbs/17_fit.ipynb #c0a7e1bd
+@functools.lru_cache(1)
+def _tracker():
+    """shift 478 x 3, habits 40 x 478 x 3, response 52 x 478 x 3, tremor 24 x 478 x 3."""
+    return _arrays('landmark_offsets.npz', ['shift', 'habits', 'response', 'tremor'])
+
+# %% ../nbs/17_fit.ipynb #54a64fe9
+_KNOWN = ['mean', 'between', 'within', 'reads', 'noise', 'rest', 'rest_noise']
+
+
+@functools.lru_cache(1)
+def _expressions():
+    """Mean 52, covariances 52 x 52; scores by actions 51 x 52, their rest and covariances."""
+    return {k: v.astype(float) for k, v in _arrays('action_prior.npz', _KNOWN).items()}
+
+# %% ../nbs/17_fit.ipynb #5ee75356
+_LASTING, _MOVING = 48, 36
+
+
+def _modes(basis, n):
+    """A basis k x L x 3 with unit priors -> n modes with unit priors, and V: k x n."""
+    flat = basis.reshape(len(basis), basis[0].size if len(basis) else 0).astype(float)
+    V = np.linalg.eigh(flat @ flat.T)[1][:, ::-1][:, :n]
+    return (V.T @ flat).reshape(V.shape[1], *basis.shape[1:]), V
+
+# %% ../nbs/17_fit.ipynb #9e34b515
+def _root(S):
+    """L with L L' = S, for a covariance that may be singular."""
+    values, vectors = np.linalg.eigh(S)
+    return vectors * np.sqrt(np.maximum(values, 0))
+
+# %% ../nbs/17_fit.ipynb #faa86389
 @dataclass(frozen=True)
-class _Head:
-    """The model at its L reliable landmarks: what all frames share, what may deform it."""
+class _Bases:
+    """A model and its tracker at the L reliable landmarks, in eye distances."""
 
-    ok: np.ndarray  # 478, which landmarks are reliable
-    identities: int  # how many of a person's coefficients are identity; the rest are habits
-    mean: np.ndarray  # L x 3
-    person: np.ndarray  # L x 3 x Q, what is constant in a video
-    deform: np.ndarray  # L x 3 x k, what changes from frame to frame
-    normal: np.ndarray  # L x 3, directions of the skin
+    still: np.ndarray  # L x 3, the mean head
+    actions: np.ndarray  # k x L x 3, per activation
+    expression: np.ndarray  # n x L x 3, per standard deviation
+    habits: np.ndarray  # 40 x L x 3, per standard deviation; none without offsets
+    tremor: np.ndarray  # 24 x L x 3, likewise
 
-    def shape(self, a, b):
-        """A person a (Q) with deformations b (T x k): T x 3 x L."""
-        still = self.mean + self.person @ a.astype(np.float32)
-        flat = self.deform.reshape(still.size, b.shape[1])
-        moved = (b.astype(np.float32) @ flat.T).reshape(-1, *still.shape)
-        return (still + moved).swapaxes(1, 2)
-
-# %% ../nbs/17_fit.ipynb #c9ee80db
-def _normals(model, ok):
-    """Directions of the skin of the mean head at its reliable landmarks: L x 3."""
-    corners = model.mean[model.faces[model.landmark_faces[ok]]]
-    n = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    return (n / np.linalg.norm(n, axis=1, keepdims=True)).astype(np.float32)
-
-# %% ../nbs/17_fit.ipynb #538963ed
-def _arranged(basis, ok):
-    """A basis k x 478 x 3 of a model at its reliable landmarks: L x 3 x k."""
-    return np.ascontiguousarray(np.moveaxis(basis[:, ok], 0, 2), np.float32)
-
-# %% ../nbs/17_fit.ipynb #d91740e3
-def _head(model, offsets):
-    """The `_Head` of a model, deforming by expression."""
-    ok = model.landmark_ok
-    if not ok.any():
-        raise UsageError('this head model has no place for the landmarks of the tracker')
-    mean, person = model.landmark_basis('mean'), model.landmark_basis('identity')
-    if offsets:
-        shift, modes = _habits()
-        mean = mean + shift if model is MorphableModel.load() else mean
-        person = np.concatenate([person, modes])
-    return _Head(
-        ok=ok,
-        identities=len(model.identity),
-        mean=mean[ok].astype(np.float32),
-        person=_arranged(person, ok),
-        deform=_arranged(model.landmark_basis('expression'), ok),
-        normal=_normals(model, ok),
+# %% ../nbs/17_fit.ipynb #6551ebee
+def _bases(model, offsets):
+    """The `_Bases` of a model."""
+    ok, errs = model.landmark_ok, _tracker()
+    named = ('mean', 'actions', 'expression')
+    still, actions, expression = (model.landmark_basis(n)[..., ok, :].astype(float) for n in named)
+    if not offsets:
+        nothing = np.zeros((0, *still.shape))
+        return _Bases(still, actions, expression, nothing, nothing)
+    names = MorphableModel.load().action_names
+    response = errs['response'][[names.index(n) for n in model.action_names]][:, ok]
+    size = still.size
+    mix = np.linalg.pinv(actions.reshape(-1, size).T, 1e-6) @ expression.reshape(-1, size).T
+    moved = expression + np.tensordot(mix.T, response, 1)
+    shift = errs['shift'][ok] * (model is MorphableModel.load())
+    return _Bases(
+        still + shift, actions + response, moved, errs['habits'][:, ok], errs['tremor'][:, ok]
     )
 
-# %% ../nbs/17_fit.ipynb #d139fcda
-def _acting(head, model, spread=1.0):
-    """The same head, deforming by actions of that spread."""
-    actions = model.landmark_basis('actions') * np.float32(spread)
-    return replace(head, deform=_arranged(actions, head.ok))
-
-# %% ../nbs/17_fit.ipynb #6fc2c1cd
-def _turned(R, w):
-    """Rotations R (T x 3 x 3) after small turns w (T x 3, radians)."""
-    angle = np.linalg.norm(w, axis=1)
-    k = w / np.maximum(angle, 1e-12)[:, None]
-    K = np.zeros_like(R)
-    K[:, 0, 1] = -k[:, 2]
-    K[:, 0, 2] = k[:, 1]
-    K[:, 1, 2] = -k[:, 0]
-    K -= K.swapaxes(1, 2)
-    sine, cosine = np.sin(angle)[:, None, None], np.cos(angle)[:, None, None]
-    return (np.eye(3) + sine * K + (1 - cosine) * (K @ K)) @ R
-
-# %% ../nbs/17_fit.ipynb #b6aee852
+# %% ../nbs/17_fit.ipynb #47e7ca8d
 @dataclass(frozen=True)
-class _State:
-    """Where the fit of some frames stands."""
+class _Heads:
+    """A model as the fit sees it, and what is known of its k actions."""
 
-    scale: np.ndarray  # T, pixels per eye distance
-    rotation: np.ndarray  # T x 3 x 3
-    shift: np.ndarray  # T x 2, pixels, y upwards
-    deformation: np.ndarray  # T x k, standard deviations or activations
+    person: LandmarkHead  # deforms by `_MOVING` modes
+    actions: LandmarkHead  # deforms by tremor and actions
+    expression: LandmarkHead  # deforms by the expression components
+    identities: int  # how many of a person's Q numbers are identity
+    mean: np.ndarray  # k, the likely lasting expression
+    lasting: np.ndarray  # k x Q, how it follows the numbers of a person
+    open: np.ndarray  # k x k, covariance of what these numbers leave open of it
+    within: np.ndarray  # k x k, covariance of a frame around it
+    reads: np.ndarray  # 51 x k, the network's scores by actions; empty without offsets
 
-    def __getitem__(self, rows):
-        return _State(*(v[rows] for v in vars(self).values()))
+    @property
+    def tremor(self):
+        """Number of modes of tremor."""
+        return self.actions.deform.shape[2] - len(self.mean)
 
-    def relaxed(self, k):
-        """The same pose without deformation."""
-        return _State(self.scale, self.rotation, self.shift, np.zeros((len(self.scale), k)))
+# %% ../nbs/17_fit.ipynb #0cd8af32
+def _heads(model, offsets):
+    """The `_Heads` of a model."""
+    head, has, known = landmark_head(model), _bases(model, offsets), _expressions()
+    at = [MorphableModel.load().action_names.index(name) for name in model.action_names]
+    mean, L = known['mean'][at], _root(known['between'][np.ix_(at, at)])
+    within, n = known['within'][np.ix_(at, at)], head.person.shape[2]
+    common, V = _modes(np.concatenate([has.habits, np.tensordot(L.T, has.actions, 1)]), _LASTING)
+    lasting = L @ V[len(has.habits) :]
+    moving = np.tensordot(_root(within).T, has.actions, 1) if at else has.expression
+    loose, _ = _modes(np.concatenate([moving, has.tremor]), _MOVING)
 
-    def moved(self, step):
-        """After a step, T x (6 + k): shift, log scale, turn, deformation."""
-        scale = self.scale * np.exp(np.clip(step[:, 2], -0.3, 0.3))
-        rotation = _turned(self.rotation, step[:, 3:6])
-        shift = self.shift + step[:, :2]
-        return _State(scale, rotation, shift, self.deformation + step[:, 6:])
+    def seen(still, constant, deform):
+        person = np.concatenate([head.person, last(constant)], 2)
+        return replace(head, mean=still.astype(np.float32), person=person, deform=last(deform))
 
-# %% ../nbs/17_fit.ipynb #a65f6ae8
-def _first_pose(X, x):
-    """Mean head X (L x 3), landmarks x (T x 2 x L) -> `_State` without deformation."""
-    centre, middle = X.mean(0), x.mean(2)
-    A = (x - middle[..., None]) @ np.linalg.pinv(X - centre).T
-    length = np.linalg.norm(A, axis=2)
-    rows = A / length[..., None]
-    third = np.cross(rows[:, 0], rows[:, 1])
-    U, _, Vt = np.linalg.svd(np.concatenate([rows, third[:, None]], 1))
-    R, s = U @ Vt, length.mean(1)
-    return _State(s, R, middle - s[:, None] * (R[:, :2] @ centre), np.zeros((len(x), 0)))
+    alone = common - np.tensordot(lasting.T, has.actions, 1)
+    return _Heads(
+        person=seen(has.still + np.tensordot(mean, has.actions, 1), common, loose),
+        actions=seen(has.still, alone, np.concatenate([has.tremor, has.actions])),
+        expression=seen(has.still, alone, has.expression),
+        identities=n,
+        mean=mean,
+        lasting=np.concatenate([np.zeros((len(at), n)), lasting], 1),
+        open=L @ L.T - lasting @ lasting.T,
+        within=within,
+        reads=known['reads'][:, at] if offsets else np.zeros((0, len(at))),
+    )
 
-# %% ../nbs/17_fit.ipynb #7783281e
-def _weights(facing, distance, unit):
-    """Cosine of skin to camera T x L, distance T x L and sigma T in pixels -> T x L."""
-    seen = np.clip(1.5 * facing + 0.25, 0.02, 1)
-    return seen * np.minimum(1, _HUBER * unit[:, None] / np.maximum(distance, 1e-9))
+# %% ../nbs/17_fit.ipynb #da73a95e
+def _person_prior(heads, average):
+    """The `Prior` of a person whose mean scores over the video are `average` (51)."""
+    Q = heads.lasting.shape[1]
+    if not len(heads.reads):
+        return Prior.unit(Q)
+    known, A = _expressions(), heads.reads @ heads.lasting
+    S = known['rest_noise'] + heads.reads @ heads.open @ heads.reads.T
+    gain = np.linalg.solve(S, A).T
+    surprise = average - known['rest'] - heads.reads @ heads.mean
+    return Prior(np.eye(Q) + gain @ A, gain @ surprise)
 
-# %% ../nbs/17_fit.ipynb #c637c710
-def _columns_of(basis, sR, root):
-    """Weighted s P R times a basis: L x 3 x n, T x 3 x 3, T x L -> T x 2 x L x n."""
-    (L, _, n), T = basis.shape, len(sR)
-    sPR = root.T[..., None] * sR[:, :2].reshape(T, 6)
-    columns = sPR.reshape(L, T * 2, 3) @ basis
-    return columns.reshape(L, T, 2, n).transpose(1, 2, 0, 3)
+# %% ../nbs/17_fit.ipynb #b14b0329
+def _frame_prior(heads, a, apart):
+    """The `Prior` of tremor and actions of frames whose scores are `apart` (T x 51) from average."""
+    precision, n = np.linalg.inv(heads.within + heads.open), heads.tremor
+    pull = np.zeros((len(apart), len(heads.mean)))
+    if len(heads.reads):
+        gain = np.linalg.solve(_expressions()['noise'], heads.reads).T
+        precision, pull = precision + gain @ heads.reads, np.nan_to_num(apart) @ gain.T
+    pull = pull + precision @ (heads.mean + heads.lasting @ a)
+    whole = np.eye(n + len(precision))
+    whole[n:, n:] = precision
+    follow = np.pad(precision @ heads.lasting, ((n, 0), (0, 0)))
+    return Prior(whole, np.pad(pull, ((0, 0), (n, 0))), follow)
 
-# %% ../nbs/17_fit.ipynb #f4c6c048
-def _put_pose(columns, Y, root):
-    """Write the derivatives of points Y = sRX (T x 3 x L) by shift, log scale and turn."""
-    x, y, z = (Y * root[:, None]).swapaxes(0, 1)
-    columns[:, 0, :, 0] = root
-    columns[:, 1, :, 1] = root
-    columns[:, 0, :, 2] = x
-    columns[:, 1, :, 2] = y
-    columns[:, 1, :, 3] = -z
-    columns[:, 0, :, 4] = z
-    columns[:, 0, :, 5] = -y
-    columns[:, 1, :, 5] = x
+# %% ../nbs/17_fit.ipynb #2afacaa9
+_PERSON_STEPS, _FRAME_STEPS, _PIVOTS = 4, 2, 6
 
-# %% ../nbs/17_fit.ipynb #95fe9911
-@dataclass(frozen=True)
-class _Linear:
-    """The projection around a state, in standard deviations of a landmark."""
 
-    Jr: np.ndarray  # T x 2 x L x (p + 1), by what belongs to a frame; last column: residual
-    K: np.ndarray  # T x 2 x L x Q, by what belongs to the person; Q is 0 where that is known
-    root: np.ndarray  # T x L, one over the standard deviation of a landmark in pixels
-    sR: np.ndarray  # T x 3 x 3, rotation times scale
-    distance: np.ndarray  # T x L, of landmark and model, pixels
-
-# %% ../nbs/17_fit.ipynb #73a83e2b
-def _linearise(head, x, a, state, sigma, person=True):
-    """The `_Linear` of landmarks x (T x 2 x L); with `person=False` the person is known."""
-    R, scale = state.rotation.astype(np.float32), state.scale.astype(np.float32)
-    sR = scale[:, None, None] * R
-    Y = sR @ head.shape(a, state.deformation)
-    r = x - Y[:, :2] - state.shift[..., None].astype(np.float32)
-    distance, unit = np.sqrt(r[:, 0] ** 2 + r[:, 1] ** 2), np.float32(sigma) * scale
-    root = np.sqrt(_weights(R[:, 2] @ head.normal.T, distance, unit)) / unit[:, None]
-    Jr = _columns_of(np.pad(head.deform, ((0, 0), (0, 0), (6, 1))), sR, root)
-    _put_pose(Jr, Y, root)
-    Jr[..., -1] = r * root[:, None]
-    K = _columns_of(head.person, sR, root) if person else np.empty((*r.shape, 0), np.float32)
-    return _Linear(Jr, K, root, sR, distance)
-
-# %% ../nbs/17_fit.ipynb #11e19415
-def _products(A, B):
-    """A' B frame by frame over both axes and all landmarks: T x m x n, double precision."""
-    return (A.swapaxes(2, 3) @ B).sum(1, dtype=float)
-
-# %% ../nbs/17_fit.ipynb #491849b2
-@dataclass(frozen=True)
-class _Equations:
-    """The normal equations of frames that share a person."""
-
-    H: np.ndarray  # T x p x p, of the frames
-    C: np.ndarray  # T x p x Q, between frames and person
-    g: np.ndarray  # T x p, right-hand side of the frames
-    q: np.ndarray  # T x Q, right-hand side of the person
-
-# %% ../nbs/17_fit.ipynb #2e08341a
-def _equations(lin, deformation, ridge):
-    """The `_Equations` of a linearisation; `ridge` is the weight of deformation squared."""
-    frame, across = _products(lin.Jr, lin.Jr), _products(lin.Jr, lin.K)
-    H, g = frame[:, :-1, :-1], frame[:, :-1, -1]
-    k = deformation.shape[1]
-    i = np.arange(6 + k)
-    H[:, i, i] += np.r_[np.full(6, _POSE_PRIOR), np.full(k, ridge)]
-    g[:, 6:] -= ridge * deformation
-    return _Equations(H, across[:, :-1], g, across[:, -1])
-
-# %% ../nbs/17_fit.ipynb #21759e34
-def _seen_from(lin):
-    """Sum over frames of weight times s^2 R' P' P R: L x 3 x 3."""
-    sP = lin.sR[:, :2]
-    each = (sP.swapaxes(1, 2) @ sP).reshape(-1, 9)
-    return ((lin.root**2).T @ each).reshape(-1, 3, 3)
-
-# %% ../nbs/17_fit.ipynb #03c447a6
-def _person_gram(seen, basis):
-    """Sum over frames of K' K: Q x Q."""
-    Q = basis.shape[2]
-    return basis.reshape(-1, Q).T @ (seen @ basis).reshape(-1, Q)
-
-# %% ../nbs/17_fit.ipynb #28d60644
-def _person_step(head, x, a, state, config):
-    """One step -> a, S, state."""
-    ridge, seen, S, q, follow = 1.0, 0.0, np.eye(len(a)), -a, []
-    for i in range(0, len(x), config.batch):
-        rows = slice(i, i + config.batch)
-        lin = _linearise(head, x[rows], a, state[rows], config.identity_sigma)
-        eq = _equations(lin, state.deformation[rows], ridge)
-        M = np.linalg.solve(eq.H, np.concatenate([eq.C, eq.g[..., None]], 2))
-        known = np.tensordot(eq.C, M, ([0, 1], [0, 1]))
-        S = S - known[:, :-1]
-        q = q + eq.q.sum(0) - known[:, -1]
-        seen = seen + _seen_from(lin)
-        follow.append(M)
-    S = S + _person_gram(seen, head.person).astype(float)
-    da = np.linalg.solve(S, q)
-    M = np.concatenate(follow)
-    return a + da, S, state.moved(M[..., -1] - M[..., :-1] @ da)
-
-# %% ../nbs/17_fit.ipynb #05aa7ed5
 @dataclass(frozen=True)
 class _Person:
     """Who is seen."""
 
-    a: np.ndarray  # Q, identity and the tracker's habits, standard deviations
+    a: np.ndarray  # Q, identity and what else is constant, standard deviations
     covariance: np.ndarray  # Q x Q
+    average: np.ndarray  # 51, mean scores of the network
 
-# %% ../nbs/17_fit.ipynb #82d648df
-def _fit_person(head, x, state, config):
-    """The `_Person` in landmarks x, T x 2 x L, from a first `_State`."""
-    a = np.zeros(head.person.shape[2])
+# %% ../nbs/17_fit.ipynb #6d7c5889
+def _fit_person(heads, x, average, config):
+    """The `_Person` in landmarks x, T x 2 x L, with mean scores `average`."""
+    head, prior = heads.person, _person_prior(heads, average)
+    a = np.linalg.solve(prior.precision, prior.pull)
+    state = deformed(first_pose(head.mean, x), np.zeros(head.deform.shape[2]))
     for _ in range(_PERSON_STEPS):
-        a, S, state = _person_step(head, x, a, state, config)
-    return _Person(a, np.linalg.inv(S))
+        a, S, state = person_step(head, x, a, state, prior, config.identity_sigma, config.batch)
+    return _Person(a, np.linalg.inv(S), average)
 
-# %% ../nbs/17_fit.ipynb #a6308735
-def _fit_frames(head, x, a, state, sigma):
-    """Pose and deformation of frames x whose person a is known -> `_State`."""
-    for _ in range(_FRAME_STEPS):
-        lin = _linearise(head, x, a, state, sigma, person=False)
-        eq = _equations(lin, state.deformation, 1.0)
-        state = state.moved(np.linalg.solve(eq.H, eq.g[..., None])[..., 0])
-    return state
-
-# %% ../nbs/17_fit.ipynb #f9a04b02
-def _box_solve(H, g, c):
-    """H: T x k x k, g: T x k, start c: T x k -> T x k in 0..1."""
-    step = (1 / np.linalg.norm(H, axis=(1, 2))[:, None]).astype(np.float32)
-    H, g, c = (v.astype(np.float32) for v in (H, g, c))
-    y, q = c, 1.0
-    for _ in range(_BOX_STEPS):
-        new = np.clip(y + step * (g - (H @ y[..., None])[..., 0]), 0, 1)
-        q_new = (1 + np.sqrt(1 + 4 * q * q)) / 2
-        y = new + np.float32((q - 1) / q_new) * (new - c)
-        c, q = new, q_new
-    return c.astype(float)
-
-# %% ../nbs/17_fit.ipynb #909052cc
-def _without_pose(eq):
-    """The equations of the deformation alone -> H, g, and T x 6 x (k + 1) by which pose follows."""
-    across = np.concatenate([eq.H[:, :6, 6:], eq.g[:, :6, None]], 2)
-    follow = np.linalg.solve(eq.H[:, :6, :6], across)
-    left = eq.H[:, 6:, :6] @ follow
-    return eq.H[:, 6:, 6:] - left[..., :-1], eq.g[:, 6:] - left[..., -1], follow
-
-# %% ../nbs/17_fit.ipynb #f8a17207
-def _fit_actions(head, x, a, state, sigma):
-    """Pose and actions in 0..1 of frames x whose person a is known -> `_State`."""
-    for _ in range(_ACTION_STEPS):
-        lin = _linearise(head, x, a, state, sigma, person=False)
-        H, g, follow = _without_pose(_equations(lin, state.deformation, 0.0))
-        c = state.deformation
-        g = g + (H @ c[..., None])[..., 0] - _SPARSE
-        step = _box_solve(H + _RIDGE * np.eye(c.shape[1]), g, c) - c
-        pose = follow[..., -1] - (follow[..., :-1] @ step[..., None])[..., 0]
-        state = state.moved(np.concatenate([pose, step], 1))
-    return state
-
-# %% ../nbs/17_fit.ipynb #5b4080ab
+# %% ../nbs/17_fit.ipynb #5c4b6e96
 @dataclass(frozen=True)
-class _Uncertainty:
-    """What is known about fitted frames besides their numbers."""
+class _Frames:
+    """Fitted frames, and what is known of them besides their numbers."""
 
-    lin: _Linear  # the linearisation at the end
-    eq: _Equations  # its equations
+    state: FrameState
+    seen: Linearised  # the derivatives before the last step
+    eq: NormalEquations  # their equations
     M: np.ndarray  # T x p x Q, how a frame follows the person
     errors: np.ndarray  # T x p, standard errors of shift, log scale, turn, deformation
     turn: np.ndarray  # T x 3 x 3, covariance of the turn, radians squared
+    relative: np.ndarray  # T x L, distance of landmark and model, eye distances
 
-# %% ../nbs/17_fit.ipynb #e0ce1bc7
-def _uncertainty(head, x, person, state, sigma, ridge):
-    """The `_Uncertainty` of frames x fitted to a state."""
-    lin = _linearise(head, x, person.a, state, sigma)
-    eq = _equations(lin, state.deformation, ridge)
+# %% ../nbs/17_fit.ipynb #85cb9670
+def _fitted(head, x, person, state, seen, eq):
+    """The `_Frames` x in a state, from the equations of the step that led there."""
     V = np.linalg.inv(eq.H)
     M = V @ eq.C
     MS = M @ person.covariance
     variance = np.einsum('tii->ti', V) + np.einsum('tij,tij->ti', MS, M)
     turn = V[:, 3:6, 3:6] + MS[:, 3:6] @ M[:, 3:6].swapaxes(1, 2)
-    return _Uncertainty(lin, eq, M, np.sqrt(np.maximum(variance, 0)), turn)
+    errors, left = np.sqrt(np.maximum(variance, 0)), misfit(head, x, person.a, state)
+    relative = np.hypot(left[:, 0], left[:, 1]) / state.scale[:, None]
+    return _Frames(state, seen, eq, M, errors, turn, relative)
 
-# %% ../nbs/17_fit.ipynb #dd7b42e0
-def _angle_errors(R, turn):
-    """Covariance of a small turn, T x 3 x 3 -> errors of yaw, pitch, roll: T x 3, degrees."""
-    yaw, _, roll = matrix_to_euler(R)
-    sine, cosine, level = np.sin(roll), np.cos(roll), np.maximum(np.cos(yaw), 1e-6)
-    tan, nothing = np.sin(yaw) / level, np.zeros(len(R))
-    rows = [
-        [sine, -cosine, nothing],
-        [cosine / level, sine / level, nothing],
-        [-tan * cosine, -tan * sine, nothing + 1],
-    ]
-    G = np.moveaxis(np.array(rows), 2, 0)
-    variance = np.einsum('tij,tjk,tik->ti', G, turn, G)
-    return np.minimum(np.degrees(np.sqrt(np.maximum(variance, 0))), 180)
+# %% ../nbs/17_fit.ipynb #4767590e
+def _box_solve(H, g):
+    """H: T x k x k, g: T x k -> T x k in 0..1."""
+    low, high = np.zeros(g.shape, bool), np.zeros(g.shape, bool)
+    for _ in range(_PIVOTS):
+        held, value = low | high, high.astype(float)
+        rest = np.where(held, value, g - (H @ value[..., None])[..., 0])
+        loose = np.where(held[:, :, None] | held[:, None], np.eye(g.shape[1]), H)
+        c = np.linalg.solve(loose, rest[..., None])[..., 0]
+        slope = (H @ c[..., None])[..., 0] - g
+        new_low, new_high = (
+            np.where(held, low & (slope > 0), c < 0),
+            np.where(held, high & (slope < 0), c > 1),
+        )
+        if np.array_equal(new_low, low) and np.array_equal(new_high, high):
+            break
+        low, high = new_low, new_high
+    return np.clip(c, 0, 1)
 
-# %% ../nbs/17_fit.ipynb #15942117
-def _about_identity(head, known):
-    """What each frame says of the identity beyond the person: S (T x n x n), q (T x n)."""
-    n = head.identities
-    K, C, M = known.lin.K[..., :n], known.eq.C[..., :n], known.M[..., :n]
-    S = _products(K, K) - C.swapaxes(1, 2) @ M
-    return S, known.eq.q[:, :n] - np.einsum('tpn,tp->tn', M, known.eq.g)
+# %% ../nbs/17_fit.ipynb #37980e7d
+def _fit_actions(heads, x, person, prior, config):
+    """Pose, tremor and actions in 0..1 of frames x -> `_Frames`."""
+    head, n = heads.actions, 6 + heads.tremor
+    likely = np.clip(heads.mean + heads.lasting @ person.a, 0, 1)
+    start = np.r_[np.zeros(heads.tremor), likely]
+    state = deformed(first_pose(head.shape(person.a, start[None])[0].T, x), start)
+    for left in reversed(range(_FRAME_STEPS)):
+        seen = linearise(head, x, person.a, state, config.sigma, person=not left)
+        eq = normal_equations(seen, state.deformation, prior)
+        H, g, follow = eliminated(eq, n)
+        c = state.deformation[:, heads.tremor :]
+        step = _box_solve(H, g + (H @ c[..., None])[..., 0]) - c
+        rest = follow[..., -1] - (follow[..., :-1] @ step[..., None])[..., 0]
+        state = state.moved(np.concatenate([rest, step], 1))
+    return _fitted(head, x, person, state, seen, eq)
+
+# %% ../nbs/17_fit.ipynb #5a4d51f4
+def _fit_expression(head, x, person, state, config):
+    """Pose and expression of frames x from a pose -> `_Frames`."""
+    prior = Prior.unit(head.deform.shape[2])
+    state = deformed(state, np.zeros(head.deform.shape[2]))
+    for left in reversed(range(_FRAME_STEPS)):
+        seen = linearise(head, x, person.a, state, config.sigma, person=not left)
+        eq = normal_equations(seen, state.deformation, prior)
+        state = state.moved(np.linalg.solve(eq.H, eq.g[..., None])[..., 0])
+    return _fitted(head, x, person, state, seen, eq)
+
+# %% ../nbs/17_fit.ipynb #c7581c84
+def _about_identity(heads, fitted):
+    """What each of the `_Frames` says of the identity beyond the person: S, T x n x n, q, T x n."""
+    n, eq = heads.identities, fitted.eq
+    K, C, M = fitted.seen.K[..., :n], eq.C[..., :n], fitted.M[..., :n]
+    S = products(K, K) - C.swapaxes(1, 2) @ M
+    return S, eq.q[:, :n] - np.einsum('tpn,tp->tn', M, eq.g)
 
 # %% ../nbs/17_fit.ipynb #6b1bc1df
 def _free_identities(batches: Iterable, n: int, window: int) -> Iterator[np.ndarray]:
@@ -409,23 +325,6 @@ def _free_identities(batches: Iterable, n: int, window: int) -> Iterator[np.ndar
             yield free[..., 0].astype(np.float32)
             S, q = S[ready:], q[ready:]
 
-# %% ../nbs/17_fit.ipynb #ad7f1156
-@dataclass(frozen=True)
-class _Heads:
-    """One model, deforming in three ways."""
-
-    person: _Head  # by actions as a prior, while the person is estimated
-    expression: _Head  # by the ten components
-    actions: _Head  # by activations in 0..1
-
-# %% ../nbs/17_fit.ipynb #461da495
-def _heads(model, offsets):
-    """The `_Heads` of a model; one without actions deforms by expression throughout."""
-    head = _head(model, offsets)
-    actions = _acting(head, model)
-    person = _acting(head, model, _ACTION_SPREAD) if actions.deform.size else head
-    return _Heads(person, head, actions)
-
 # %% ../nbs/17_fit.ipynb #4873b938
 def _landmarks(track, rows, ok):
     """Landmarks of some rows of a track as the fit has them: T x 2 x L, y upwards."""
@@ -441,14 +340,21 @@ def _usable(track, ok):
         raise VideoError(track.path, 'no face found')
     return rows
 
-# %% ../nbs/17_fit.ipynb #6aed4ca9
-def _person_of(track, rows, heads, config):
-    """The `_Person` of a track from frames spread over it."""
-    count = min(len(rows), config.person_frames)
-    some = np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))
-    x = _landmarks(track, rows[some], heads.person.ok)
-    first = _first_pose(heads.person.mean, x).relaxed(heads.person.deform.shape[2])
-    return _fit_person(heads.person, x, first, config)
+# %% ../nbs/17_fit.ipynb #c4c8eacf
+def _spread(rows, n):
+    """At most n rows, spread over all."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), n)).round().astype(int))]
+
+# %% ../nbs/17_fit.ipynb #b7c1d2e4
+_FRONTAL, _ENOUGH = np.radians(40), 12
+
+
+def _telling(track, rows, head, config):
+    """The rows of a track that determine the person."""
+    some = _spread(rows, 4 * config.person_frames)
+    pose = first_pose(head.mean, _landmarks(track, some, head.ok))
+    frontal = some[np.abs(matrix_to_euler(pose.rotation)[0]) < _FRONTAL]
+    return _spread(frontal if len(frontal) >= _ENOUGH else some, config.person_frames)
 
 # %% ../nbs/17_fit.ipynb #bbaf7488
 class _Sheet:
@@ -467,10 +373,11 @@ class _Sheet:
         """The table, without copying its numbers."""
         return pd.DataFrame(self.values, columns=self.columns, copy=False)
 
-# %% ../nbs/17_fit.ipynb #cf282cca
+# %% ../nbs/17_fit.ipynb #b7c1d2f5
+_MISFIT = np.array([0.9, 1.2, 0.85])
 _ERROR_COLUMNS = POSE_COLUMNS + IDENTITY_COLUMNS + EXPRESSION_COLUMNS + ACTION_COLUMNS
 
-
+# %% ../nbs/17_fit.ipynb #25209ade
 class _Answer:
     """The parts of a trajectory of n frames, to be filled."""
 
@@ -486,50 +393,68 @@ class _Answer:
         eyes = model.landmarks(model.vertices(identity=identity))[[RIGHT_EYE, LEFT_EYE]]
         self.inter_ocular = float(np.linalg.norm(eyes[0] - eyes[1]))
 
-    def put_pose(self, rows, state, known):
-        """Pose, expression, and the distance that is left."""
-        s, shift, errors = state.scale, state.shift * [1, -1], known.errors
-        angles = np.degrees(matrix_to_euler(state.rotation)).T
-        sure = _angle_errors(state.rotation, known.turn)
-        self.table.put(rows, POSE_COLUMNS, np.c_[angles, s, shift])
+    def put_actions(self, rows, fitted):
+        """Pose, actions, and the distances that are left."""
+        state, errors, k = fitted.state, fitted.errors, len(self.action_names)
+        s, shift = state.scale, state.shift * [1, -1]
+        distance = fitted.relative / self.inter_ocular
+        angles = matrix_to_euler(state.rotation)
+        sure = np.minimum(angle_errors(state.rotation, fitted.turn) * _MISFIT, 180)
+        self.table.put(rows, POSE_COLUMNS, np.c_[np.degrees(angles).T, s, shift])
         self.errors.put(rows, POSE_COLUMNS, np.c_[sure, s * errors[:, 2], errors[:, :2]])
-        self.table.put(rows, EXPRESSION_COLUMNS, state.deformation)
-        self.errors.put(rows, EXPRESSION_COLUMNS, errors[:, 6:])
-        self.table.put(rows, ['residual'], self._distance(state, known).mean(1)[:, None])
-
-    def put_actions(self, rows, state, known):
-        """Actions, and the distances that are left."""
-        distance = self._distance(state, known)
-        self.table.put(rows, self.action_names, state.deformation)
-        self.errors.put(rows, self.action_names, known.errors[:, 6:])
+        last = errors.shape[1] - k
+        self.table.put(rows, self.action_names, state.deformation[:, last - 6 :])
+        self.errors.put(rows, self.action_names, errors[:, last:])
         self.table.put(rows, ['residual_actions'], distance.mean(1)[:, None])
         if self.residuals is not None:
             self.residuals[rows, self.ok] = distance
 
-    def _distance(self, state, known):
-        return known.lin.distance / (state.scale * self.inter_ocular)[:, None]
+    def put_expression(self, rows, fitted):
+        """Expression, and the distance that it leaves."""
+        self.table.put(rows, EXPRESSION_COLUMNS, fitted.state.deformation)
+        self.errors.put(rows, EXPRESSION_COLUMNS, fitted.errors[:, 6:])
+        residual = fitted.relative.mean(1)[:, None] / self.inter_ocular
+        self.table.put(rows, ['residual'], residual)
 
-# %% ../nbs/17_fit.ipynb #d83322a5
-def _fit_batches(track, rows, heads, person, config, answer):
-    """Fit batch by batch into an `_Answer`; yields what each says of the identity."""
-    scorer, starts = ExpressionScorer(), range(0, len(rows), config.batch)
-    parts = [slice(i, min(i + config.batch, len(rows))) for i in starts]
-    scored = ahead(scorer(track.points[rows[at]]) for at in parts)
-    for at, scores in zip(parts, scored):
-        x = _landmarks(track, rows[at], heads.expression.ok)
-        first = _first_pose(heads.expression.mean, x).relaxed(heads.expression.deform.shape[2])
-        state = _fit_frames(heads.expression, x, person.a, first, config.sigma)
-        known = _uncertainty(heads.expression, x, person, state, config.sigma, 1.0)
-        answer.put_pose(at, state, known)
-        yield _about_identity(heads.expression, known)
-        del known
-        acted = state.relaxed(heads.actions.deform.shape[2])
-        if heads.actions.deform.size:
-            acted = _fit_actions(heads.actions, x, person.a, acted, config.sigma)
-        known = _uncertainty(heads.actions, x, person, acted, config.sigma, _RIDGE)
-        answer.put_actions(at, acted, known)
-        answer.table.put(at, BLENDSHAPE_COLUMNS, scores)
-        del known
+# %% ../nbs/17_fit.ipynb #629851a2
+def _fit_batch(x, scores, heads, person, config, at, answer):
+    """Fit the frames x of the rows `at` into an `_Answer` -> what they say of the identity."""
+    prior = _frame_prior(heads, person.a, scores[:, 1:] - person.average)
+    fitted = _fit_actions(heads, x, person, prior, config)
+    answer.put_actions(at, fitted)
+    about = _about_identity(heads, fitted)
+    answer.put_expression(at, _fit_expression(heads.expression, x, person, fitted.state, config))
+    answer.table.put(at, BLENDSHAPE_COLUMNS, scores)
+    return about
+
+# %% ../nbs/17_fit.ipynb #b7c1d2e1
+def _in_threads(work, jobs, threads=2):
+    """The results of work(*job) in the order of the jobs, so many at a time."""
+    waiting = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for job in jobs:
+            waiting.append(pool.submit(work, *job))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+# %% ../nbs/17_fit.ipynb #b7c1d2f4
+def _answered(track, rows, heads, model, config):
+    """Fit rows of a track -> the filled `_Answer`, and the free identities, T x n off the person's."""
+    some, scorer = _telling(track, rows, heads.person, config), ExpressionScorer()
+    parts = [slice(i, i + config.batch) for i in range(0, len(rows), config.batch)]
+    scored = ahead(scorer(track.points[r]) for r in [some, *(rows[at] for at in parts)])
+    average = np.nan_to_num(next(scored)[:, 1:].mean(0))
+    person = _fit_person(heads, _landmarks(track, some, model.landmark_ok), average, config)
+    answer = _Answer(len(rows), person, model, config.maps)
+
+    def batch(at, scores):
+        x = _landmarks(track, rows[at], model.landmark_ok)
+        return _fit_batch(x, scores, heads, person, config, at, answer)
+
+    about = _in_threads(batch, zip(parts, scored))
+    return answer, np.concatenate([*_free_identities(about, heads.identities, config.window)])
 
 # %% ../nbs/17_fit.ipynb #11d9ef62
 def _check(track, model, video_id, config):
@@ -579,19 +504,16 @@ def fit(
     model = model or MorphableModel.load()
     with one_thread():
         heads = _heads(model, config.offsets)
-        rows = _usable(track, heads.person.ok)
-        person = _person_of(track, rows, heads, config)
-        answer = _Answer(len(rows), person, model, config.maps)
-        batches = _fit_batches(track, rows, heads, person, config, answer)
-        free = list(_free_identities(batches, len(model.identity), config.window))
-    name = video_id or Path(track.path).stem
-    return _trajectory(track, rows, name, answer, np.concatenate(free))
+        rows = _usable(track, model.landmark_ok)
+        answer, free = _answered(track, rows, heads, model, config)
+    return _trajectory(track, rows, video_id or Path(track.path).stem, answer, free)
 
 # %% ../nbs/17_fit.ipynb #b2e784c7
 def _trajectory(track, rows, video_id, answer, free):
     """The `Trajectory` of a filled `_Answer` and the free identities, T x n off the person's."""
     table = answer.table
-    table.put(slice(None), ['identity_drift'], np.sqrt((free**2).mean(1))[:, None])
+    strain = np.sqrt(((free - free.mean(0)) ** 2).mean(1))
+    table.put(slice(None), ['identity_strain'], strain[:, None])
     table.put(slice(None), BOX_COLUMNS, track.box[rows])
     identity = table.values[:, [table.columns.index(c) for c in IDENTITY_COLUMNS]]
     whole = table.table()

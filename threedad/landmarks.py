@@ -361,6 +361,15 @@ mouthStretchLeft mouthStretchRight mouthUpperUpLeft mouthUpperUpRight noseSneerL
 '''.split()
 
 # %% ../nbs/11_landmarks.ipynb #1ad9daaf
+def _upright_points(points):
+    """Points T x 478 x 2, turned by quarters so that the eye line is level to within 45 degrees."""
+    x, y = np.nan_to_num(points[:, LEFT_EYE, :2] - points[:, RIGHT_EYE, :2]).T
+    quarters = np.rint(np.arctan2(y, x) / (np.pi / 2))
+    c, s = np.round(np.cos(quarters * np.pi / 2)), np.round(np.sin(quarters * np.pi / 2))
+    turn = np.moveaxis(np.array([[c, -s], [s, c]], np.float32), 2, 0)
+    return points[..., :2] @ turn
+
+
 class ExpressionScorer:
     """Scores the 52 expressions of `BLENDSHAPES` from landmarks."""
 
@@ -380,7 +389,7 @@ class ExpressionScorer:
         if points.ndim != 3 or points.shape[1] != 478 or points.shape[2] < 2:
             shape = ' x '.join(map(str, points.shape))
             raise UsageError(f'points are T x 478 x 2 or 3 pixels, not {shape}')
-        some = points[:, BLENDSHAPE_POINTS, :2]
+        some = _upright_points(points)[:, BLENDSHAPE_POINTS]
         scores = np.full((len(points), len(BLENDSHAPES)), np.nan, np.float32)
         for t in np.flatnonzero(np.isfinite(some).all((1, 2))):
             (scores[t],) = self.net(lambda pixels, t=t: np.copyto(pixels, some[t])).values()

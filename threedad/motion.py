@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['ACTION_COLUMNS', 'POSE_COLUMNS', 'IDENTITY_COLUMNS', 'EXPRESSION_COLUMNS', 'BOX_COLUMNS', 'TRAJECTORY_COLUMNS',
-           'BLENDSHAPE_COLUMNS', 'Motion', 'named_columns', 'unwrapped']
+           'BLENDSHAPE_COLUMNS', 'action_quality', 'column_label', 'with_gaps', 'Motion', 'named_columns', 'unwrapped']
 
 # %% ../nbs/15_motion.ipynb #2c81c3bf
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,7 +17,7 @@ import pandas as pd
 
 from fastcore.basics import patch
 
-from .core import UsageError
+from .core import AssetError, UsageError, asset
 from threedad.series import (
     consecutive,
     correlate,
@@ -45,10 +46,77 @@ IDENTITY_COLUMNS = [f'id_{i:02d}' for i in range(40)]
 EXPRESSION_COLUMNS = [f'exp_{i:02d}' for i in range(10)]
 BOX_COLUMNS = ['x0', 'y0', 'x1', 'y1']
 _WHEN = ['video_id', 'frame', 'time']
-_MEASURES = ['residual', 'residual_actions', 'identity_drift']
+_MEASURES = ['residual', 'residual_actions', 'identity_strain']
 TRAJECTORY_COLUMNS = [*_WHEN, *POSE_COLUMNS, *IDENTITY_COLUMNS, *EXPRESSION_COLUMNS]
 TRAJECTORY_COLUMNS += [*ACTION_COLUMNS, *_MEASURES, *BOX_COLUMNS]
 BLENDSHAPE_COLUMNS = [f'blendshape_{name}' for name in ['neutral', *ACTION_COLUMNS[:-1]]]
+
+# %% ../nbs/15_motion.ipynb #6c1f0a02
+@functools.lru_cache(1)
+def _quality():
+    path = asset('action_quality.csv')
+    try:
+        return pd.read_csv(path, index_col='action').loc[ACTION_COLUMNS]
+    except (OSError, ValueError, KeyError) as e:
+        raise AssetError(path, f'not the table of the actions ({type(e).__name__})') from e
+
+
+def action_quality() -> pd.DataFrame:
+    """What each fitted action is worth, measured on synthetic people.
+
+    Returns:
+        indexed by the 52 actions: correlation with the truth over all frames, within (the same
+        after each video's mean), slope, bias and rmse (activation), noise_floor (activation, of
+        a still face at c23), agreement (correlation over time with the network on real clips; NaN
+        where it does not move), source (what the people did), unreliable.
+    """
+    return _quality().copy()
+
+# %% ../nbs/15_motion.ipynb #6b9b4045
+_UNITS = (
+    dict.fromkeys(('yaw', 'pitch', 'roll'), 'degrees')
+    | dict.fromkeys(('tx', 'ty', 'x0', 'y0', 'x1', 'y1'), 'px')
+    | dict.fromkeys(('residual', 'residual_actions'), 'of inter-ocular distance')
+    | dict(scale='px per eye distance', time='s', identity_strain='standard deviations')
+    | dict(score='P(fake)', size='px', sharp='0 to 1', quality='0 to 1', visible='share')
+)
+_SPREAD = 'standard deviations'
+_UNITS_BY_START = dict(id=_SPREAD, exp=_SPREAD, blendshape='score', visible='share')
+
+# %% ../nbs/15_motion.ipynb #dfc1cb5c
+def column_label(column: str) -> str:
+    """Axis label of a trajectory column.
+
+    Args:
+        column: a column of the trajectories table.
+
+    Returns:
+        name and unit; of an action also whether it is unreliable.
+    """
+    if column == 'frame':
+        return 'frame'
+    if column in ACTION_COLUMNS:
+        doubt = ', unreliable' * bool(_quality().unreliable[column])
+        return f'{column} (activation{doubt})'
+    unit = _UNITS_BY_START.get(column.split('_')[0]) if '_' in column else None
+    return f"{column} ({unit or _UNITS.get(column, 'activation')})"
+
+# %% ../nbs/15_motion.ipynb #210adb1f
+def with_gaps(table: pd.DataFrame) -> pd.DataFrame:
+    """Put rows without values where frames are missing.
+
+    Args:
+        table: the trajectory of one video: `frame`, perhaps `time`, and columns.
+
+    Returns:
+        one row per frame from the first to the last, in order; times in gaps are interpolated.
+    """
+    table = table.drop_duplicates('frame').set_index('frame').sort_index()
+    step = int(np.diff(table.index).min()) if len(table) > 1 else 1
+    out = table.reindex(np.arange(table.index[0], table.index[-1] + 1, step))
+    if 'time' in out:
+        out['time'] = out['time'].interpolate()
+    return out.rename_axis('frame').reset_index()
 
 # %% ../nbs/15_motion.ipynb #1a4a2a4a
 class _Answers:
@@ -304,19 +372,19 @@ def blink_rate(self: Motion, **thresholds) -> float:
 
 # %% ../nbs/15_motion.ipynb #36dbf23f
 @patch
-def drift_summary(self: Motion) -> pd.Series:
-    """Identity drift in a few numbers.
+def strain_summary(self: Motion) -> pd.Series:
+    """Identity strain in a few numbers.
 
     Returns:
         in standard deviations of the model's people, except where named.
     """
     from scipy.stats import theilslopes
 
-    named_columns(self.table, 'identity_drift', [])
-    t = self.table.dropna(subset=['identity_drift', 'time'])
+    named_columns(self.table, 'identity_strain', [])
+    t = self.table.dropna(subset=['identity_strain', 'time'])
     if not len(t):
-        raise UsageError('no frame has an identity drift')
-    d, time = t['identity_drift'].to_numpy(float), t['time'].to_numpy(float)
+        raise UsageError('no frame has an identity strain')
+    d, time = t['identity_strain'].to_numpy(float), t['time'].to_numpy(float)
     some = np.unique(np.linspace(0, len(t) - 1, min(len(t), 300)).astype(int))
     slope = theilslopes(d[some], time[some]).slope if len(some) > 1 else np.nan
     return pd.Series(
@@ -329,7 +397,7 @@ def drift_summary(self: Motion) -> pd.Series:
             worst_time=time[d.argmax()],
             worst_frame=t['frame'].iloc[d.argmax()],
         ),
-        name='identity_drift',
+        name='identity_strain',
         dtype=float,
     )
 

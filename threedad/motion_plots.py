@@ -20,9 +20,9 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from .core import COLORS, PALETTE, UsageError
 from .dynamics import adjust
-from .plots import check_table, close_figure, column_label, for_matplotlib, for_plotly
+from .plots import check_table, close_figure, for_matplotlib, for_plotly
 from .plots import layers, rows_of_axes, rows_of_panels, style_axes, style_figure
-from .plots import with_gaps
+from .motion import column_label, with_gaps
 from .trajectory import Trajectory
 
 # %% ../nbs/71_motion_plots.ipynb #db2ca1c0

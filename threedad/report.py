@@ -139,7 +139,7 @@ def _method(shipped):
     return dict(method=METHOD, measured=MEASURED if shipped else '', limits=LIMITS)
 
 # %% ../nbs/81_report.ipynb #810e7e0a
-COLUMNS = ('yaw', 'pitch', 'jawOpen', 'eyeBlinkLeft', 'identity_drift')
+COLUMNS = ('yaw', 'pitch', 'jawOpen', 'eyeBlinkLeft', 'identity_strain')
 
 
 def _score_over_time(verdict):

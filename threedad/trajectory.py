@@ -40,6 +40,7 @@ class _Additions(Motion):
     save: ClassVar[Callable[..., Path]]
     smooth: ClassVar[Callable[..., 'Trajectory']]
     resample: ClassVar[Callable[..., 'Trajectory']]
+    with_errors: ClassVar[Callable[..., pd.DataFrame]]
     params62: ClassVar[Callable[..., np.ndarray]]
     points: ClassVar[Callable[..., np.ndarray]]
 
@@ -146,6 +147,16 @@ class Trajectory(_Arrays):
             FileError: if it is missing, damaged or something else.
         """
         return cls(**_read_parts(path))
+
+# %% ../nbs/16_trajectory.ipynb #6c1f0a05
+@patch
+def with_errors(self: Trajectory) -> pd.DataFrame:
+    """The table beside its standard errors, for plots and for files.
+
+    Returns:
+        the table, and a column `<column>_error` for each that has errors.
+    """
+    return self.table if self.errors is None else self.table.join(self.errors.add_suffix('_error'))
 
 # %% ../nbs/16_trajectory.ipynb #2e014ceb
 @patch

@@ -35,7 +35,7 @@ def talking(n=120, fps=30, seed=0, video_id='v', noise=0.05):
         scale=100 + wave(),
         **{c: 8 * wave() for c in ('yaw', 'pitch', 'roll')},
         **{c: wave() for c in EXPRESSION_COLUMNS},
-        identity_drift=0.3 + 0.01 * wave(),
+        identity_strain=0.3 + 0.01 * wave(),
         residual=0.01 + 0.001 * np.abs(wave()),
         jawOpen=np.abs(wave()),
         eyeBlinkLeft=np.abs(wave()) ** 8,
