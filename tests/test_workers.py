@@ -7,7 +7,7 @@ import pytest
 
 from threedad import core
 from threedad.core import VideoError
-from threedad.workers import isolated, one_writer, pooled
+from threedad.workers import in_threads, isolated, one_writer, pooled
 
 JOBS = ['2', '[1, 3]', 'not json', '{"a": null}']
 SCRIPT = """
@@ -245,3 +245,22 @@ def test_what_a_dead_writer_left_does_not_block(tmp_path, content):
         with one_writer(tmp_path, patience=1):
             assert (tmp_path / 'threedad-writer.json').is_file()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("count", [0, 1, 2, 7])
+def test_threads_keep_the_order_of_the_jobs(threads, count):
+    def late(n):
+        time.sleep(0.002 * (count - n))
+        return n * n
+
+    assert list(in_threads(late, ((n,) for n in range(count)), threads)) == [
+        n * n for n in range(count)
+    ]
+
+
+def test_a_job_that_fails_in_a_thread_raises_in_its_place():
+    results = in_threads(lambda n: 1 / n, ((n,) for n in (2, 1, 0, 3)))
+    assert [next(results), next(results)] == [0.5, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(results)

@@ -7,8 +7,6 @@ __all__ = ['FitConfig', 'fit']
 
 # %% ../nbs/17_fit.ipynb #16359e61
 import functools, itertools
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -18,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from .core import AssetError, UsageError, VideoError, asset, one_thread
+from .workers import in_threads
 from .morphable import MorphableModel, matrix_to_euler
 from .projection import FrameState, LandmarkHead, Linearised, NormalEquations, Prior
 from .projection import angle_errors, deformed, eliminated, first_pose, landmark_head, last
@@ -427,18 +426,6 @@ def _fit_batch(x, scores, heads, person, config, at, answer):
     answer.table.put(at, BLENDSHAPE_COLUMNS, scores)
     return about
 
-# %% ../nbs/17_fit.ipynb #b7c1d2e1
-def _in_threads(work, jobs, threads=2):
-    """The results of work(*job) in the order of the jobs, so many at a time."""
-    waiting = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for job in jobs:
-            waiting.append(pool.submit(work, *job))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
 # %% ../nbs/17_fit.ipynb #b7c1d2f4
 def _answered(track, rows, heads, model, config):
     """Fit rows of a track -> the filled `_Answer`, and the free identities, T x n off the person's."""
@@ -453,7 +440,7 @@ def _answered(track, rows, heads, model, config):
         x = _landmarks(track, rows[at], model.landmark_ok)
         return _fit_batch(x, scores, heads, person, config, at, answer)
 
-    about = _in_threads(batch, zip(parts, scored))
+    about = in_threads(batch, zip(parts, scored))
     return answer, np.concatenate([*_free_identities(about, heads.identities, config.window)])
 
 # %% ../nbs/17_fit.ipynb #11d9ef62

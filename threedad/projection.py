@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .core import UsageError
+from .workers import in_threads
 from .morphable import MorphableModel, matrix_to_euler
 
 # %% ../nbs/06_projection.ipynb #efd3d876
@@ -403,6 +404,15 @@ def _person_gram(views, basis):
     Q = basis.shape[2]
     return basis.reshape(-1, Q).T @ (views @ basis).reshape(-1, Q)
 
+# %% ../nbs/06_projection.ipynb #0a6d15f3
+def _frames_of_person(head, x, a, state, sigma):
+    """C' M with C' m (Q x (Q + 1)), sum of q, the views, and M with m, of some frames."""
+    seen = linearise(head, x, a, state, sigma)
+    eq = normal_equations(seen, state.deformation, Prior.unit(head.deform.shape[2]))
+    M = np.linalg.solve(eq.H, np.concatenate([eq.C, eq.g[..., None]], 2))
+    known = np.tensordot(eq.C, M, ([0, 1], [0, 1]))
+    return known, eq.q.sum(0), _seen_from(seen), M
+
 # %% ../nbs/06_projection.ipynb #7aa9aeab
 def person_step(
     head: LandmarkHead,
@@ -427,16 +437,12 @@ def person_step(
     Returns:
         a after the step, S (Q x Q), and the state after the step.
     """
-    loose, views, follow = Prior.unit(head.deform.shape[2]), 0.0, []
+    views, follow = 0.0, []
     S, q = prior.precision, prior.pull - prior.precision @ a
-    for i in range(0, len(x), batch):
-        rows = slice(i, i + batch)
-        seen = linearise(head, x[rows], a, state[rows], sigma)
-        eq = normal_equations(seen, state.deformation[rows], loose)
-        M = np.linalg.solve(eq.H, np.concatenate([eq.C, eq.g[..., None]], 2))
-        known = np.tensordot(eq.C, M, ([0, 1], [0, 1]))
-        S, q = S - known[:, :-1], q + eq.q.sum(0) - known[:, -1]
-        views = views + _seen_from(seen)
+    parts = (slice(i, i + batch) for i in range(0, len(x), batch))
+    jobs = ((head, x[rows], a, state[rows], sigma) for rows in parts)
+    for known, right, view, M in in_threads(_frames_of_person, jobs):
+        S, q, views = S - known[:, :-1], q + right - known[:, -1], views + view
         follow.append(M)
     S = S + _person_gram(views, head.person).astype(float)
     da, M = np.linalg.solve(S, q), np.concatenate(follow)
