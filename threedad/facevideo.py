@@ -46,7 +46,7 @@ from .video import crop
 from .landmarks import crop_matrices
 from .tracking import Footage, Track, people_in, track_of
 from .fit import FitConfig, fit
-from .visibility import SIDE, look_at
+from .visibility import SIDE, covered_frames, look_at, widened_errors
 
 # %% ../nbs/32_facevideo.ipynb #09bd89d6
 _FULL_COLOUR = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
@@ -422,8 +422,11 @@ def _analysed(path, video_id, crop_size, quality, stop, note, shard):
     fitted = fit(track, video_id=video_id, config=FitConfig(maps=False))
     note(f'look at {printable(path.name)}', 0, track.faces_found)
     crops = CropShard(shard)
-    table = pd.concat([fitted.table, _looks(crops, track, fitted.table)], axis=1)
-    return FaceVideo(track, table, fitted.errors, crops, visible)
+    looks = _looks(crops, track, fitted.table)
+    covered = covered_frames(looks['visible'], fitted.table['yaw'])
+    errors = widened_errors(fitted.errors, covered)
+    table = pd.concat([fitted.table, looks], axis=1)
+    return FaceVideo(track, table, errors, crops, visible)
 
 # %% ../nbs/32_facevideo.ipynb #1a8a3500
 def save_analysis(path: str, folder: str, **settings) -> None:

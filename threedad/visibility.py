@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SIDE', 'CELLS', 'REGIONS', 'VISIBILITY_COLUMNS', 'COVERED', 'FRONTAL', 'QUALITY_COLUMNS', 'as_input', 'covered_cells',
-           'visible_regions', 'covered_frames', 'sharpness', 'frame_quality', 'look_at']
+           'visible_regions', 'covered_frames', 'widened_errors', 'sharpness', 'frame_quality', 'look_at']
 
 # %% ../nbs/19_visibility.ipynb #7742bd08
 import functools
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from .core import UsageError, asset, one_thread
+from .motion import POSE_COLUMNS
 
 # %% ../nbs/19_visibility.ipynb #622cf2b8
 SIDE, CELLS = 112, 14
@@ -121,6 +122,24 @@ def covered_frames(visible: np.ndarray, yaw: np.ndarray) -> np.ndarray:
         n, bool.
     """
     return (np.asarray(visible) < COVERED) & (np.abs(yaw) <= FRONTAL)
+
+# %% ../nbs/19_visibility.ipynb #a9b212de
+_WIDER = np.float32(3)
+
+
+def widened_errors(errors: pd.DataFrame, covered: np.ndarray) -> pd.DataFrame:
+    """Standard errors that allow for what covers a face.
+
+    Args:
+        errors: n rows with the columns of `Trajectory.errors`.
+        covered: n, bool, see `covered_frames`.
+
+    Returns:
+        the errors, those of the pose three times as wide in covered frames.
+    """
+    out = errors.copy()
+    out.loc[covered, POSE_COLUMNS] *= _WIDER
+    return out
 
 # %% ../nbs/19_visibility.ipynb #42a9561a
 def sharpness(crops: np.ndarray | list) -> np.ndarray:
